@@ -1,0 +1,171 @@
+"""Every error that relulens raises on purpose."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class RelulensError(Exception):
+    """Base class: catch this to catch everything that relulens refuses."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class OffendingNode:
+    """A node of a source model that an import or a question cannot take.
+
+    Attributes:
+        name: The node's name in the source model.
+        operation: The operation's name in the source format, such as ``"Sin"``.
+        reason: Why it is refused, in a few words.
+    """
+
+    name: str
+    operation: str
+    reason: str
+
+
+def _listed(nodes: Sequence[OffendingNode]) -> str:
+    return "; ".join(f"{n.operation} at {n.name!r} ({n.reason})" for n in nodes)
+
+
+class UnsupportedOperationError(RelulensError):
+    """Operations of the source model have no rule; all of them are named.
+
+    Attributes:
+        nodes: Every offending node.
+    """
+
+    def __init__(self, nodes: Sequence[OffendingNode]) -> None:
+        super().__init__(
+            f"cannot import the model: {len(nodes)} of its nodes have no rule:"
+            f" {_listed(nodes)}. See the table of supported operations, or cut the"
+            " model before them with output=NAME."
+        )
+        self.nodes = tuple(nodes)
+
+
+class NotPolyhedralError(RelulensError):
+    """An exact polyhedral question met nodes that are not piecewise affine.
+
+    Attributes:
+        nodes: Every offending node among the ancestors of the node asked about.
+    """
+
+    def __init__(self, question: str, nodes: Sequence[OffendingNode]) -> None:
+        super().__init__(
+            f"cannot answer {question}: {len(nodes)} of the nodes it depends on are not"
+            f" piecewise affine: {_listed(nodes)}. Ask about an earlier layer, or use"
+            " local_affine_map and singular_values, which take every kind."
+        )
+        self.nodes = tuple(nodes)
+
+
+class ModelLoadError(RelulensError):
+    """A model file or module cannot be read as asked."""
+
+
+class UnsafeModelError(ModelLoadError):
+    """A model file can run code when it is opened."""
+
+
+class AmbiguousModelError(ModelLoadError):
+    """A model has several inputs or outputs, and none was chosen.
+
+    Attributes:
+        names: The names to choose from.
+    """
+
+    def __init__(self, what: str, names: Sequence[str], advice: str) -> None:
+        super().__init__(
+            f"cannot import the model: it has {len(names)} {what}s"
+            f" ({', '.join(names)}), and a network here has one. {advice}"
+        )
+        self.names = tuple(names)
+
+
+class ImportMismatchError(RelulensError):
+    """The imported network and its source disagree on a sample input.
+
+    Attributes:
+        difference: Largest difference of an output, relative to the largest output.
+        tolerance: The largest that is accepted.
+    """
+
+    def __init__(self, source: str, difference: float, tolerance: float) -> None:
+        super().__init__(
+            f"cannot accept the import: its outputs differ from {source} by"
+            f" {difference:.3g} relative, and {tolerance:.3g} is the most that is"
+            " accepted. Please report this model; check=False imports it all the same."
+        )
+        self.difference, self.tolerance = difference, tolerance
+
+
+class ShapeError(RelulensError):
+    """An array has another shape than the network needs.
+
+    Attributes:
+        found: The shape given.
+        wanted: The shape needed, without the batch axis.
+    """
+
+    def __init__(
+        self, subject: str, found: Sequence[int], wanted: Sequence[int], advice: str
+    ) -> None:
+        super().__init__(
+            f"cannot use {subject}: its shape is {list(found)}, and"
+            f" [N, {', '.join(map(str, wanted))}] is needed. {advice}"
+        )
+        self.found, self.wanted = tuple(found), tuple(wanted)
+
+
+class UnknownNameError(RelulensError):
+    """No layer or cut point has this name.
+
+    Attributes:
+        name: The name asked for.
+        nearest: The three most similar names there are.
+    """
+
+    def __init__(self, name: str, names: Sequence[str]) -> None:
+        nearest = get_close_matches(name, names, n=3, cutoff=0.0)
+        super().__init__(
+            f"cannot find layer {name!r}: none of the {len(names)} names is it. The"
+            f" nearest are {', '.join(map(repr, nearest))}; network.names() lists all."
+        )
+        self.name, self.nearest = name, tuple(nearest)
+
+
+class InvalidArgumentError(RelulensError, ValueError):
+    """An argument is outside what the function can take."""
+
+
+class NotFiniteError(RelulensError):
+    """NaN or infinite numbers stand where finite ones are needed."""
+
+
+class MemoryLimitError(RelulensError):
+    """A dense array would be larger than the limit.
+
+    Attributes:
+        needed: Bytes it would take.
+        limit: Bytes allowed.
+    """
+
+    def __init__(self, subject: str, needed: int, limit: int, advice: str) -> None:
+        super().__init__(
+            f"cannot make {subject}: it would take {needed:,} bytes, and the limit is"
+            f" {limit:,}. {advice}"
+        )
+        self.needed, self.limit = needed, limit
+
+
+class DataError(RelulensError):
+    """A data set cannot be read or does not fit the network."""
+
+
+class OutputFolderError(RelulensError):
+    """The output folder cannot be used."""
+
+
+class SolverError(RelulensError):
+    """A solver stopped without a usable answer."""

@@ -1,0 +1,180 @@
+"""Evaluate a network, and freeze its nonlinear operations at the points met."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+import torch
+from torch import Tensor
+
+from relulens.graph.network import Network, last_uses
+from relulens.graph.nodes import (
+    Affine,
+    Coupled,
+    Input,
+    Maximum,
+    Node,
+    Smooth,
+    TwoSlope,
+)
+
+
+def affine_value(node: Affine, values: Mapping[int, Tensor], batch: int) -> Tensor:
+    """Return the value of an affine node from the values that it reads."""
+    total: Tensor | None = None
+    for term in node.terms:
+        part = term.map.apply(values[term.source])
+        total = part if total is None else total + part
+    if node.bias is not None:
+        return _biased(total, node.bias, batch, node.shape)
+    if total is None:
+        raise ValueError(f"affine node {node.name!r} has neither terms nor bias")
+    return total
+
+
+def _biased(
+    total: Tensor | None, bias: Tensor, batch: int, shape: tuple[int, ...]
+) -> Tensor:
+    return bias.expand(batch, *shape) if total is None else total + bias
+
+
+def two_slope_value(node: TwoSlope, z: Tensor) -> Tensor:
+    """Return the value of a two-slope node at its argument."""
+    if node.positive.numel() == 1 and node.negative.numel() == 1:
+        low, high = float(node.negative), float(node.positive)
+        if low == 0.0 and high == 1.0:
+            return torch.relu(z)
+        if high == 1.0:
+            return torch.nn.functional.leaky_relu(z, low)
+    return torch.where(z > 0, node.positive * z, node.negative * z)
+
+
+def node_value(
+    node: Node, values: Mapping[int, Tensor], x: Tensor
+) -> Tensor:
+    """Return the value of one node from the values of earlier ones."""
+    match node:
+        case Input():
+            return x
+        case Affine():
+            return affine_value(node, values, x.shape[0])
+        case TwoSlope():
+            return two_slope_value(node, values[node.source])
+        case Maximum():
+            return node.groups.largest(values[node.source])[0]
+        case Smooth():
+            return node.function.value(values[node.source])
+        case Coupled():
+            return node.function.value(*(values[i] for i in node.sources))
+        case _:
+            assert_never(node)
+
+
+def node_values(
+    network: Network, x: Tensor, wanted: Collection[int]
+) -> dict[int, Tensor]:
+    """Return the values of some nodes, in one forward pass that frees what it can.
+
+    Args:
+        network: The network.
+        x: Inputs [N, *input_shape] of the network's type.
+        wanted: Indices of the nodes.
+
+    Returns:
+        The value [N, *shape] of every wanted node.
+    """
+    needed = frozenset[int]().union(*(network.ancestors(i) for i in wanted))
+    free = last_uses(network.nodes, needed)
+    values: dict[int, Tensor] = {}
+    with torch.no_grad():
+        for index in sorted(needed):
+            values[index] = node_value(network.nodes[index], values, x)
+            for spent in free.get(index, ()):
+                if spent not in wanted:
+                    del values[spent]
+    return {index: values[index] for index in wanted}
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Frozen:
+    """A network with its nonlinear operations frozen at a batch of points.
+
+    Attributes:
+        network: The network.
+        x: The points [N, *input_shape].
+        end: Index of the last node that was evaluated.
+        gates: What each nonlinear node does at the points: whether arguments are
+            positive (TwoSlope), the winner of each group (Maximum), the derivative
+            (Smooth).
+        arguments: Values that Smooth and Coupled nodes read, for their affine parts.
+        values: Values of the nodes that were asked for.
+    """
+
+    network: Network
+    x: Tensor
+    end: int
+    gates: Mapping[int, Tensor]
+    arguments: Mapping[int, tuple[Tensor, ...]]
+    values: Mapping[int, Tensor]
+
+    @property
+    def batch(self) -> int:
+        """Number of points."""
+        return self.x.shape[0]
+
+
+def freeze(
+    network: Network, x: Tensor, end: int, keep: Collection[int] = ()
+) -> Frozen:
+    """Evaluate up to a node and keep what every nonlinear operation did.
+
+    Args:
+        network: The network.
+        x: Points [N, *input_shape] of the network's type.
+        end: Index of the node to stop at.
+        keep: Further nodes, before ``end``, whose values are kept.
+
+    Returns:
+        The frozen network; the values of ``end`` and ``keep`` are in it.
+    """
+    needed = network.ancestors(end)
+    kept = {end, *(index for index in keep if index in needed)}
+    free = last_uses(network.nodes, needed)
+    values: dict[int, Tensor] = {}
+    gates: dict[int, Tensor] = {}
+    arguments: dict[int, tuple[Tensor, ...]] = {}
+    with torch.no_grad():
+        for index in sorted(needed):
+            node = network.nodes[index]
+            match node:
+                case Input() | Affine():
+                    values[index] = node_value(node, values, x)
+                case TwoSlope():
+                    z = values[node.source]
+                    gates[index] = z > 0
+                    values[index] = two_slope_value(node, z)
+                case Maximum():
+                    best = node.groups.largest(values[node.source])
+                    values[index], gates[index] = best
+                case Smooth():
+                    z = values[node.source]
+                    arguments[index] = (z,)
+                    gates[index] = node.function.slope(z)
+                    values[index] = node.function.value(z)
+                case Coupled():
+                    read = tuple(values[i] for i in node.sources)
+                    arguments[index] = read
+                    values[index] = node.function.value(*read)
+                case _:
+                    assert_never(node)
+            for spent in free.get(index, ()):
+                if spent not in kept:
+                    del values[spent]
+    return Frozen(
+        network=network,
+        x=x,
+        end=end,
+        gates=gates,
+        arguments=arguments,
+        values={index: values[index] for index in kept},
+    )

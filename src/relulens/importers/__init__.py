@@ -1,0 +1,1 @@
+"""Ways in: source models become networks."""
