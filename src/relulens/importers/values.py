@@ -140,8 +140,8 @@ def reshaped_dims(dims: Dims, target: Sequence[int], batch_axis: int | None) -> 
     Args:
         dims: The axes before.
         target: The new lengths for N = 1.
-        batch_axis: Position of the batch in ``target``, or nothing to find it: the first
-            position where the entries before it fit.
+        batch_axis: Position of the batch in ``target``, or nothing to find it: first a
+            place where it can stand alone, then the first where it can be merged.
 
     Raises:
         InvalidArgumentError: The sizes differ, or the batch would be torn apart.
@@ -156,7 +156,9 @@ def reshaped_dims(dims: Dims, target: Sequence[int], batch_axis: int | None) -> 
     if old is None:
         return tuple(target)
     ahead = math.prod(lengths(dims[:old])) * dims[old].before
-    places = range(len(target)) if batch_axis is None else [batch_axis]
+    places = list(range(len(target))) if batch_axis is None else [batch_axis]
+    # An axis that can be the batch alone goes before one that merges it with others.
+    places.sort(key=lambda i: (math.prod(target[:i]) != ahead, target[i] != 1))
     for place in places:
         front = math.prod(target[:place])
         if front and ahead % front == 0 and target[place] % (ahead // front) == 0:
