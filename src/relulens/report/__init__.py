@@ -1,0 +1,1 @@
+"""The report: one page and three tables about a network on a data set."""

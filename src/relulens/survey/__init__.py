@@ -1,0 +1,1 @@
+"""Questions asked of a whole data set, in tables on disk that a re-run completes."""
