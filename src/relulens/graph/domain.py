@@ -32,8 +32,9 @@ class Box:
         highest = torch.as_tensor(high, dtype=torch.float64)
         if not bool((lowest <= highest).all()):
             raise InvalidArgumentError(
-                f"cannot make a box: low is {_short(lowest)} and high {_short(highest)},"
-                " and low must not exceed high (nor be NaN) in any entry. Swap them?"
+                f"cannot make a box: low is {_short(lowest)} and high"
+                f" {_short(highest)}, and low must not exceed high (nor be NaN) in any"
+                " entry. Swap them?"
             )
         object.__setattr__(self, "low", lowest)
         object.__setattr__(self, "high", highest)
@@ -51,4 +52,6 @@ class Box:
 def _short(bound: Tensor) -> str:
     if bound.numel() == 1:
         return f"{bound.item():g}"
-    return f"{bound.min().item():g}..{bound.max().item():g} of shape {list(bound.shape)}"
+    return (
+        f"{bound.min().item():g}..{bound.max().item():g} of shape {list(bound.shape)}"
+    )

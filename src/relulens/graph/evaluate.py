@@ -1,12 +1,15 @@
 """Evaluate a network."""
 
+import torch
 from torch import Tensor
 
 from relulens.graph.freeze import node_values
 from relulens.graph.network import Network
 
 
-def evaluate(network: Network, x: object, /, *, layer: int | str | None = None) -> Tensor:
+def evaluate(
+    network: Network, x: object, /, *, layer: int | str | None = None
+) -> Tensor:
     """Return the network's output, or the features of a layer, for every input.
 
     Args:
@@ -15,7 +18,7 @@ def evaluate(network: Network, x: object, /, *, layer: int | str | None = None) 
         layer: Index into ``network.layers``, or any name; the output by default.
 
     Returns:
-        [N, *shape of the layer], of the network's type.
+        [N, *shape of the layer], float64.
 
     Raises:
         ShapeError: ``x`` has no batch axis, or another shape than the network's input.
@@ -26,4 +29,5 @@ def evaluate(network: Network, x: object, /, *, layer: int | str | None = None) 
         One forward pass; values are freed as soon as nothing reads them.
     """
     index = network.find(layer)
-    return node_values(network, network.as_input(x), [index])[index]
+    value = node_values(network, network.as_input(x), [index])[index]
+    return value.to(torch.float64)

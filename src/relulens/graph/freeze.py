@@ -16,11 +16,16 @@ from relulens.graph.nodes import (
     Node,
     Smooth,
     TwoSlope,
+    sources,
 )
 
 
 def affine_value(node: Affine, values: Mapping[int, Tensor], batch: int) -> Tensor:
-    """Return the value of an affine node from the values that it reads."""
+    """Return the value of an affine node from the values that it reads.
+
+    Raises:
+        ValueError: The node has neither terms nor a bias.
+    """
     total: Tensor | None = None
     for term in node.terms:
         part = term.map.apply(values[term.source])
@@ -49,9 +54,7 @@ def two_slope_value(node: TwoSlope, z: Tensor) -> Tensor:
     return torch.where(z > 0, node.positive * z, node.negative * z)
 
 
-def node_value(
-    node: Node, values: Mapping[int, Tensor], x: Tensor
-) -> Tensor:
+def node_value(node: Node, values: Mapping[int, Tensor], x: Tensor) -> Tensor:
     """Return the value of one node from the values of earlier ones."""
     match node:
         case Input():
@@ -95,6 +98,25 @@ def node_values(
     return {index: values[index] for index in wanted}
 
 
+def _frozen_value(
+    node: Node, values: Mapping[int, Tensor], x: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """Return a node's value and what it does there."""
+    match node:
+        case Input() | Affine() | Coupled():
+            return node_value(node, values, x), None
+        case TwoSlope():
+            z = values[node.source]
+            return two_slope_value(node, z), z > 0
+        case Maximum():
+            return node.groups.largest(values[node.source])
+        case Smooth():
+            z = values[node.source]
+            return node.function.value(z), node.function.slope(z)
+        case _:
+            assert_never(node)
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Frozen:
     """A network with its nonlinear operations frozen at a batch of points.
@@ -123,9 +145,7 @@ class Frozen:
         return self.x.shape[0]
 
 
-def freeze(
-    network: Network, x: Tensor, end: int, keep: Collection[int] = ()
-) -> Frozen:
+def freeze(network: Network, x: Tensor, end: int, keep: Collection[int] = ()) -> Frozen:
     """Evaluate up to a node and keep what every nonlinear operation did.
 
     Args:
@@ -146,27 +166,12 @@ def freeze(
     with torch.no_grad():
         for index in sorted(needed):
             node = network.nodes[index]
-            match node:
-                case Input() | Affine():
-                    values[index] = node_value(node, values, x)
-                case TwoSlope():
-                    z = values[node.source]
-                    gates[index] = z > 0
-                    values[index] = two_slope_value(node, z)
-                case Maximum():
-                    best = node.groups.largest(values[node.source])
-                    values[index], gates[index] = best
-                case Smooth():
-                    z = values[node.source]
-                    arguments[index] = (z,)
-                    gates[index] = node.function.slope(z)
-                    values[index] = node.function.value(z)
-                case Coupled():
-                    read = tuple(values[i] for i in node.sources)
-                    arguments[index] = read
-                    values[index] = node.function.value(*read)
-                case _:
-                    assert_never(node)
+            value, gate = _frozen_value(node, values, x)
+            values[index] = value
+            if gate is not None:
+                gates[index] = gate
+            if isinstance(node, Smooth | Coupled):
+                arguments[index] = tuple(values[i] for i in sources(node))
             for spent in free.get(index, ()):
                 if spent not in kept:
                     del values[spent]

@@ -76,7 +76,7 @@ class Groups:
         """The groups as index lists.
 
         Raises:
-            InvalidArgumentError: A group is empty, since its window covers padding only.
+            InvalidArgumentError: A window covers padding only.
         """
         if self.lists is not None:
             return self.lists

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
@@ -40,8 +40,22 @@ class LinearMap(ABC):
         out_shape: Shape of one result, without the batch axis.
     """
 
-    in_shape: Shape
-    out_shape: Shape
+    if TYPE_CHECKING:
+        # Read-only for the checker; at run time a property here would pass for the
+        # default value of the kinds' dataclass fields of the same name.
+        @property
+        @abstractmethod
+        def in_shape(self) -> Shape:
+            """Shape of one argument, without the batch axis."""
+
+        @property
+        @abstractmethod
+        def out_shape(self) -> Shape:
+            """Shape of one result, without the batch axis."""
+
+    else:
+        in_shape: Shape
+        out_shape: Shape
 
     @property
     def in_size(self) -> int:
@@ -69,11 +83,11 @@ class LinearMap(ABC):
         """Whether every entry is known to be nonnegative."""
 
     @abstractmethod
-    def apply(self, x: Float[Tensor, "batch *in"]) -> Float[Tensor, "batch *out"]:
+    def apply(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         """Return the map's value for every entry of the batch."""
 
     @abstractmethod
-    def adjoint(self, y: Float[Tensor, "batch *out"]) -> Float[Tensor, "batch *in"]:
+    def adjoint(self, y: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         """Return the transposed map's value for every entry of the batch."""
 
     @abstractmethod

@@ -11,9 +11,7 @@ from relulens.errors import NotFiniteError, ShapeError, UnknownNameError
 from relulens.graph.domain import Box
 from relulens.graph.linear_map import Shape
 from relulens.graph.nodes import (
-    Affine,
     Coupled,
-    Input,
     Maximum,
     Node,
     Smooth,
@@ -123,14 +121,16 @@ class Network:
 
     @property
     def state_size(self) -> int:
-        """Entries of the state: outputs of all nonlinear nodes that the output needs."""
+        """Entries of the state: of all nonlinear nodes that the output needs."""
         needed = self.ancestors(self.output)
         return sum(math.prod(node.shape) for i, node in self.nonlinear() if i in needed)
 
     def nonlinear(self) -> list[tuple[int, TwoSlope | Maximum | Smooth | Coupled]]:
         """Return the nonlinear nodes with their indices."""
         kinds = (TwoSlope, Maximum, Smooth, Coupled)
-        return [(i, node) for i, node in enumerate(self.nodes) if isinstance(node, kinds)]
+        return [
+            (i, node) for i, node in enumerate(self.nodes) if isinstance(node, kinds)
+        ]
 
     def ancestors(self, index: int) -> frozenset[int]:
         """Return the nodes that a node depends on, itself included."""
@@ -143,7 +143,7 @@ class Network:
         return frozenset(found)
 
     def names(self) -> list[str]:
-        """Return every name of a layer or cut point that functions take as ``layer``."""
+        """Return every name of a layer or cut point, for arguments called ``layer``."""
         return [*self.cuts, *(["output"] if "output" not in self.cuts else [])]
 
     def layer_index(self, layer: int | str) -> int:

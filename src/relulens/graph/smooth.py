@@ -59,9 +59,14 @@ SIGMOID = SmoothFunction(
     name="sigmoid", value=torch.sigmoid, slope=_sigmoid_slope, slopes=(0.0, 0.25)
 )
 TANH = SmoothFunction(
-    name="tanh", value=torch.tanh, slope=lambda z: 1 - torch.tanh(z) ** 2, slopes=(0.0, 1.0)
+    name="tanh",
+    value=torch.tanh,
+    slope=lambda z: 1 - torch.tanh(z) ** 2,
+    slopes=(0.0, 1.0),
 )
-EXP = SmoothFunction(name="exp", value=torch.exp, slope=torch.exp, slopes=(0.0, math.inf))
+EXP = SmoothFunction(
+    name="exp", value=torch.exp, slope=torch.exp, slopes=(0.0, math.inf)
+)
 LOG = SmoothFunction(
     name="log",
     value=torch.log,
@@ -79,7 +84,7 @@ SQRT = SmoothFunction(
 RECIPROCAL = SmoothFunction(
     name="reciprocal",
     value=torch.reciprocal,
-    slope=lambda z: -torch.reciprocal(z) ** 2,
+    slope=lambda z: -(torch.reciprocal(z) ** 2),
     slopes=(-math.inf, 0.0),
     domain=(0.0, math.inf),
 )
@@ -106,7 +111,9 @@ SOFTSIGN = SmoothFunction(
 GELU = SmoothFunction(
     name="gelu",
     value=functional.gelu,
-    slope=lambda z: 0.5 * (1 + torch.erf(z * _SQRT_HALF)) + z * _GAUSS * torch.exp(-z * z / 2),
+    slope=lambda z: (
+        0.5 * (1 + torch.erf(z * _SQRT_HALF)) + z * _GAUSS * torch.exp(-z * z / 2)
+    ),
     slopes=(-0.12890482, 1.12890482),
     turns=(-0.7517915246935645,),
 )

@@ -87,7 +87,9 @@ def _node_tangent(
             directions = [
                 _spread(frozen, values[i])
                 if i in values
-                else torch.zeros_like(point).expand(-1, count // frozen.batch, *point.shape[2:])
+                else torch.zeros_like(point).expand(
+                    -1, count // frozen.batch, *point.shape[2:]
+                )
                 for i, point in zip(node.sources, points, strict=True)
             ]
             result = node.function.tangent(points, directions)
@@ -161,7 +163,10 @@ def tangent(
     result = tangent_walk(frozen, directions, start=start, end=stop)
     if stop in result:
         return result[stop]
-    return directions.new_zeros((directions.shape[0], *frozen.network.nodes[stop].shape))
+    return directions.new_zeros((
+        directions.shape[0],
+        *frozen.network.nodes[stop].shape,
+    ))
 
 
 def _node_adjoint(

@@ -2,7 +2,7 @@
 
 from relulens.graph.maps.along_axis import AlongAxis
 from relulens.graph.maps.average import AveragePool
-from relulens.graph.maps.combine import Adjoint, Added, Composed, added, composed
+from relulens.graph.maps.combine import Added, Adjoint, Composed, added, composed
 from relulens.graph.maps.convolution import Convolution
 from relulens.graph.maps.indexing import Gather, Permute, Reshape, Slice
 from relulens.graph.maps.scaling import Identity, Scale

@@ -57,7 +57,9 @@ class AlongAxis(LinearMap):
 
     def absolute(self, *, limit: int = BYTE_LIMIT) -> Absolute:
         """Return the same map with absolute coefficients."""
-        return Absolute(AlongAxis(self.matrix.abs(), self.in_shape, self.axis), exact=True)
+        return Absolute(
+            AlongAxis(self.matrix.abs(), self.in_shape, self.axis), exact=True
+        )
 
     def entries(self) -> int:
         """Return the entries of the block-structured matrix."""

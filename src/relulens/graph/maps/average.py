@@ -71,7 +71,9 @@ class AveragePool(LinearMap):
         pads: list[int] = []
         for axis in reversed(range(self.windows.rank)):
             before, _ = self.windows.padding[axis]
-            reach = (counts[axis] - 1) * self.windows.stride[axis] + self.windows.size[axis]
+            reach = (counts[axis] - 1) * self.windows.stride[axis] + self.windows.size[
+                axis
+            ]
             pads += [before, reach - before - lengths[axis]]
         return pads
 

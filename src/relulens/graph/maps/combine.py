@@ -17,7 +17,7 @@ from relulens.graph.maps.sparse import SparseMatrix
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Adjoint(LinearMap):
-    """The transpose of a map: of a convolution the transposed convolution, and so on."""
+    """The transpose of a map, such as the transposed convolution of a convolution."""
 
     map: LinearMap
 
@@ -136,7 +136,8 @@ class Composed(LinearMap):
         """
         parts = [part.absolute(limit=limit) for part in self.maps]
         separate = Absolute(
-            Composed(tuple(part.map for part in parts)), all(part.exact for part in parts)
+            Composed(tuple(part.map for part in parts)),
+            all(part.exact for part in parts),
         )
         if self.nonnegative or _never_cancels(self.maps):
             return separate
@@ -150,7 +151,9 @@ class Composed(LinearMap):
         """Return the most entries the product can have, by counting paths."""
         rows, columns = self.out_size, self.in_size
         fans = [part.entries() / max(part.out_size, 1) for part in self.maps]
-        paths = reduce(lambda count, fan: min(count * max(fan, 1.0), columns), fans, 1.0)
+        paths = reduce(
+            lambda count, fan: min(count * max(fan, 1.0), columns), fans, 1.0
+        )
         return int(rows * paths) + 1
 
     def _sparse(self) -> csr_array:

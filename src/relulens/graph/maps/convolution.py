@@ -104,7 +104,7 @@ class Convolution(LinearMap):
         kernel = self.weight.to("cpu", torch.float64).reshape(outs, inner, -1).numpy()
         group = np.arange(outs) // (outs // self.groups)
         channels = group[:, None] * inner + np.arange(inner)[None, :]
-        # shape [outs, windows, inner, entries]
+        # The next arrays are [outs, windows, inner, entries].
         columns = channels[:, None, :, None] * pixels + places[None, :, None, :]
         kept = np.broadcast_to((places >= 0)[None, :, None, :], columns.shape)
         data = np.broadcast_to(kernel[:, None, :, :], columns.shape)

@@ -13,7 +13,7 @@ from relulens.graph.linear_map import BYTE_LIMIT, Absolute, LinearMap, Shape
 
 
 def selection_matrix(columns: np.ndarray, width: int) -> csr_array:
-    """Return the matrix whose row ``i`` has a one in ``columns[i]``, none if negative."""
+    """Return the matrix with a one in ``columns[i]`` of row ``i``, none if negative."""
     flat = columns.reshape(-1)
     kept = flat >= 0
     pointers = np.concatenate([[0], np.cumsum(kept)])
@@ -79,7 +79,9 @@ class Permute(LinearMap):
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Return ``y`` with its axes put back."""
-        return y.permute(0, *(self.order.index(axis) + 1 for axis in range(len(self.order))))
+        return y.permute(
+            0, *(self.order.index(axis) + 1 for axis in range(len(self.order)))
+        )
 
     def absolute(self, *, limit: int = BYTE_LIMIT) -> Absolute:
         """Return the map itself."""
@@ -105,7 +107,7 @@ class Slice(LinearMap):
 
     Attributes:
         in_shape: Shape of the argument.
-        ranges: ``(start, stop, step)`` for every axis, ``0 <= start <= stop <= length``.
+        ranges: ``(start, stop, step)`` of every axis, ``0 <= start <= stop <= length``.
     """
 
     in_shape: Shape

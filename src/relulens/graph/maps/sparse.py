@@ -52,7 +52,7 @@ class SparseMatrix(LinearMap):
     @property
     def columns_single(self) -> bool:
         """Whether every column has at most one stored entry."""
-        counts = np.bincount(self.matrix.indices, minlength=self.matrix.shape[1])
+        counts = np.bincount(self.matrix.indices, minlength=self.in_size)
         return bool((counts <= 1).all())
 
     @property
@@ -82,7 +82,9 @@ class SparseMatrix(LinearMap):
         return Absolute(self._with(csr_array(abs(self.matrix))), exact=True)
 
     def _with(self, matrix: csr_array) -> "SparseMatrix":
-        return SparseMatrix(matrix, self.in_shape, self.out_shape, self.dtype, self.device)
+        return SparseMatrix(
+            matrix, self.in_shape, self.out_shape, self.dtype, self.device
+        )
 
     def entries(self) -> int:
         """Return the number of stored entries."""
