@@ -43,7 +43,9 @@ class Arrangement:
         return ", ".join(steps)
 
 
-def arrangement(found: Shape, wanted: Shape | None, layout: Layout | None) -> Arrangement:
+def arrangement(
+    found: Shape, wanted: Shape | None, layout: Layout | None, *, count: int
+) -> Arrangement:
     """Return how rows of one shape become inputs of another, if the order is clear.
 
     Axes of length one are added and removed freely; an image of one channel and a flat
@@ -54,6 +56,7 @@ def arrangement(found: Shape, wanted: Shape | None, layout: Layout | None) -> Ar
         found: Shape of a row of the source.
         wanted: Shape of an input; nothing means as it is.
         layout: Where the source has its channels: ``"NCHW"`` or ``"NHWC"``.
+        count: Rows of the source, for the message.
 
     Raises:
         ShapeError: The sizes differ, or the order of the entries is not clear.
@@ -68,7 +71,7 @@ def arrangement(found: Shape, wanted: Shape | None, layout: Layout | None) -> Ar
     turned = tuple(unfolded[axis] for axis in axes)
     target = turned if wanted is None else wanted
     if not _same_order(turned, target):
-        raise ShapeError("the data", ("N", *found), target, _advice(found, target))
+        raise ShapeError("the data", (count, *found), target, _advice(found, target))
     return Arrangement(unfolded=unfolded, axes=axes, shape=target)
 
 

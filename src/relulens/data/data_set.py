@@ -1,6 +1,5 @@
 """A data set: which rows of which source, arranged and scaled for a network."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +11,14 @@ from relulens.data.arrangement import Arrangement
 
 class Rows(Protocol):
     """What a reader gives: an array, or something that reads rows when asked."""
+
+    def __repr__(self) -> str:
+        """Return the sizes on one line."""
+        labels = "no labels" if self.labels is None else "labels"
+        return (
+            f"DataSet({self.source!r}, {list(self.shape)}, {labels},"
+            f" {self.low:g} to {self.high:g})"
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -39,8 +46,8 @@ class DataSet:
         names: Names of the used rows in the source, or nothing.
         class_names: Names of the classes, or nothing.
         source: What was read, in words: a file name or a title.
-        format: ``"npz"``, ``"npy"``, ``"idx"``, ``"table"``, ``"images"``, ``"array"`` or
-            ``"embedded"``.
+        format: ``"npz"``, ``"npy"``, ``"idx"``, ``"table"``, ``"images"``, ``"array"``
+            or ``"embedded"``.
         sha256: Hash of the used inputs as the network gets them, and of their labels.
         arrangement: How a row becomes the network's input shape.
         scale: What every number is divided by.
@@ -108,55 +115,3 @@ def prepared(
     """Return rows of a source as the network gets them, float64."""
     values = np.asarray(rows[chosen]).astype(np.float64)
     return arrangement.arrange(values if scale == 1.0 else values / scale)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What one pass over the inputs finds.
-
-    Attributes:
-        low: Smallest number.
-        high: Largest number.
-        bad: How many numbers are NaN or infinite.
-        first_bad: Position of the first input with such a number.
-        sha256: Hash of shape, inputs and labels.
-    """
-
-    low: float
-    high: float
-    bad: int
-    first_bad: int | None
-    sha256: str
-
-
-def facts(batches: Iterator[np.ndarray], labels: np.ndarray | None) -> Facts:
-    """Return range, defects and hash of inputs, in one pass.
-
-    Args:
-        batches: Inputs [n, *shape], float64, in order.
-        labels: Their labels, or nothing.
-    """
-    digest = hashlib.sha256()
-    low, high, bad, first_bad, seen = np.inf, -np.inf, 0, None, 0
-    for batch in batches:
-        if seen == 0:
-            digest.update(f"{batch.shape[1:]}".encode())
-        digest.update(np.ascontiguousarray(batch).tobytes())
-        wrong = ~np.isfinite(batch)
-        if wrong.any():
-            bad += int(wrong.sum())
-            rows = wrong.reshape(len(batch), -1).any(1)
-            first_bad = seen + int(rows.argmax()) if first_bad is None else first_bad
-        elif batch.size:
-            low, high = min(low, float(batch.min())), max(high, float(batch.max()))
-        seen += len(batch)
-    if labels is not None:
-        digest.update(b"labels" + np.ascontiguousarray(labels, dtype="<i8").tobytes())
-    nothing = low > high
-    return Facts(
-        low=np.nan if nothing else low,
-        high=np.nan if nothing else high,
-        bad=bad,
-        first_bad=first_bad,
-        sha256=digest.hexdigest(),
-    )

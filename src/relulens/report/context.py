@@ -57,15 +57,17 @@ class ReportContext:
         network: The network.
         data: The data set, already restricted to the inputs of the report; ``low``,
             ``high``, ``dtype``, ``scale``, ``source`` and ``notes`` say what it is.
-        samples: A row per input, in the data's order, columns as in ``samples.parquet``;
-            what was not computed is null, and ``<question>_status`` says why.
+        samples: A row per input, in the data's order, columns as in
+            ``samples.parquet``; what was not computed is null, and
+            ``<question>_status`` says why.
         layers: A row per layer and one for the output, as in ``layers.parquet``.
         spectra: A row per input and cut of the ``spectra`` question, with the columns
             input, layer (index, -1 the output), name, at, largest, smallest, rank,
             count, complete, spectra_status.
         values: Singular values, largest first, by ``(input, layer, at)``.
         class_names: One name per output, if the outputs are classes that have names.
-        questions: Per question, how many of its rows are done, of how many, and why not.
+        questions: Per question, how many of its rows are done, of how many, and why
+            not.
         options: How the report was asked for.
         deadline: ``time.monotonic()`` at which the budget ends, or no limit.
     """
