@@ -42,6 +42,21 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Card:
+    """A headline number, shown at the top of the page.
+
+    Attributes:
+        value: The number with its unit, such as ``"98.2 %"``.
+        label: What it is, in a few words.
+        note: Of how many inputs, or what it does not say.
+    """
+
+    value: str
+    label: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class SectionContent:
     """What a section found, in words and pictures.
 
@@ -52,6 +67,7 @@ class SectionContent:
         check: Lines of Python that check the claims again; they may use ``rl``,
             ``network``, ``x`` and ``samples``, which the page defines once at its top.
         undone: What was not reached and why, in one sentence, if anything.
+        cards: Headline numbers for the top of the page.
     """
 
     sentences: tuple[str, ...]
@@ -59,6 +75,7 @@ class SectionContent:
     table: Table | None = None
     check: str
     undone: str | None = None
+    cards: tuple[Card, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
