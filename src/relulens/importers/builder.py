@@ -161,6 +161,21 @@ class Builder:
         value = Value(self._add(node), dims)
         return self.layer(name, operation, (value,), value)
 
+    def minimum(
+        self, name: str, x: Value, groups: Groups, dims: Dims, *, operation: str
+    ) -> Value:
+        """Add a minimum over groups: the negated maximum of the negatives."""
+        negated = self.linear(f"{name}.negated", x, x.dims, self._scaled(x, -1.0))
+        node = Maximum(
+            name=self._name(f"{name}.maximum"),
+            shape=sample_shape(dims),
+            source=negated.node,
+            groups=groups,
+        )
+        best = Value(self._add(node), dims)
+        result = self.linear(name, best, dims, self._scaled(best, -1.0))
+        return self.layer(name, operation, (best,), result)
+
     def smooth(self, name: str, x: Value, function: SmoothFunction) -> Value:
         """Add an elementwise function."""
         node = Smooth(name=self._name(name), shape=x.shape, source=x.node, function=function)

@@ -115,6 +115,20 @@ def sample_shape(dims: Dims) -> Shape:
     return tuple(shape)
 
 
+def with_lengths(dims: Dims, shape: Shape) -> Dims:
+    """Return the axes with a node's new lengths; the batch axis keeps its own."""
+    sizes = iter(shape)
+    result: list[Dim] = []
+    for dim in dims:
+        if isinstance(dim, BatchAxis):
+            for _ in dim.parts():
+                next(sizes)
+            result.append(dim)
+        else:
+            result.append(next(sizes))
+    return tuple(result)
+
+
 def lengths(dims: Dims, batch: int = 1) -> Shape:
     """Return the source's shape for one size of the batch."""
     return tuple(
