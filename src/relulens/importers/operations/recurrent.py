@@ -104,11 +104,16 @@ class Unrolled:
 def _times(
     build: Builder, name: str, x: Value, reverse: bool
 ) -> list[tuple[int, Value]]:
-    """Return the inputs [N, inputs] of all steps with their times, as they are taken."""
+    """Return the inputs [N, inputs] of all steps with their times, in the order taken.
+
+    Raises:
+        InvalidArgumentError: There is no fixed number of steps.
+    """
     if x.rank != 3 or isinstance(x.dims[0], BatchAxis) or x.dims[0] == 0:
         raise InvalidArgumentError(
             f"cannot unroll {name!r}: its input is {describe_dims(x.dims)}, and"
-            " [time, N, features] with at least 1 step is needed. Fix the number of steps."
+            " [time, N, features] with at least 1 step is needed. Fix the number of"
+            " steps."
         )
     order = range(x.dims[0])
     taken = reversed(order) if reverse else order
@@ -116,7 +121,7 @@ def _times(
 
 
 def _start(state: State | None, weights: Weights) -> State:
-    """Return the initial state: a value, or a constant that broadcasts to [N, hidden]."""
+    """Return the initial state: a value, or a constant that broadcasts to it."""
     if state is None:
         return torch.zeros(weights.hidden, dtype=torch.float64)
     return state

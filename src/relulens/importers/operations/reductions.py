@@ -21,7 +21,7 @@ from relulens.importers.values import (
 
 
 def reduced_axes(x: Value, axes: Sequence[int] | None) -> list[int]:
-    """Return the axes of a reduction counted from the front, in order; all for nothing."""
+    """Return a reduction's axes counted from the front, in order; all for nothing."""
     if axes is None:
         return list(range(x.rank))
     return sorted({source_axis(axis, x.rank) for axis in axes})
@@ -55,7 +55,7 @@ def mean(
     """Return the mean over some axes, all of them for nothing.
 
     Raises:
-        InvalidArgumentError: The batch axis is among them, or there is nothing to average.
+        InvalidArgumentError: The batch axis is among them, or they are empty.
     """
     places = reduced_axes(x, axes)
     total = SumOver(x.shape, tuple(x.axis(place) for place in places))
@@ -70,8 +70,8 @@ def mean(
 
 def _empty(name: str, what: str, x: Value) -> InvalidArgumentError:
     return InvalidArgumentError(
-        f"cannot import {name!r}: the {what} over axes of {describe_dims(x.dims)} takes 0"
-        " entries, and 1 is needed. Leave the operation out."
+        f"cannot import {name!r}: the {what} over axes of {describe_dims(x.dims)} takes"
+        " 0 entries, and 1 is needed. Leave the operation out."
     )
 
 

@@ -34,7 +34,8 @@ class Resized:
     Attributes:
         axis: The source's axis.
         size: Its new length.
-        scale: New length over old one, as the source states it; not always the quotient.
+        scale: New length over old one, as the source states it; the quotient may be
+            another number.
     """
 
     axis: int
@@ -133,8 +134,8 @@ def _resize(
         place = x.axis(how.axis)
         if shape[place] == 0 or not how.scale > 0 or not math.isfinite(how.scale):
             raise InvalidArgumentError(
-                f"cannot import {name!r}: it resizes an axis of length {shape[place]} by"
-                f" {how.scale:g}, and both must exceed 0. Leave the operation out."
+                f"cannot import {name!r}: it resizes an axis of length {shape[place]}"
+                f" by {how.scale:g}, and both must exceed 0. Leave the operation out."
             )
         step = AlongAxis(matrix(shape[place], how), shape, place)
         maps.append(step)
