@@ -147,6 +147,24 @@ class Builder:
         result = self.affine(name, [(second, negated)], high, x.dims)
         return self.layer(name, operation, (first, second), result)
 
+    def bounded(
+        self,
+        name: str,
+        x: Value,
+        bound: Tensor | float,
+        *,
+        below: bool,
+        operation: str,
+    ) -> Value:
+        """Add ``max(x, bound)``, or ``min(x, bound)`` if not ``below``, as one ReLU."""
+        bound = torch.as_tensor(bound, dtype=torch.float64)
+        sign = self._scaled(x, 1.0 if below else -1.0)
+        shift = -bound if below else bound
+        moved = self.affine(f"{name}.from_bound", [(x, sign)], shift, x.dims)
+        rest = self._two_slope(f"{name}.relu", moved, 0.0, 1.0)
+        result = self.affine(name, [(rest, sign)], bound, x.dims)
+        return self.layer(name, operation, (rest,), result)
+
     @staticmethod
     def _scaled(x: Value, factor: float) -> LinearMap:
         return Scale(torch.tensor(factor, dtype=torch.float64), x.shape)
