@@ -7,8 +7,12 @@ _HOMES: dict[str, str] = {
     "Box": "relulens.graph.domain",
     "Network": "relulens.graph.network",
     "Tolerances": "relulens.graph.tolerances",
+    "activation_pattern": "relulens.local.pattern",
     "evaluate": "relulens.graph.evaluate",
     "from_layers": "relulens.importers.layers",
+    "local_affine_map": "relulens.local.affine_map",
+    "singular_values": "relulens.local.spectrum",
+    "templates": "relulens.local.templates",
 }
 _ROOMS = ("errors",)
 

@@ -1,0 +1,1 @@
+"""What a network computes around single points, and where "around" ends."""

@@ -1,0 +1,1 @@
+"""Doors to solvers: linear programs and eigenvalue problems."""
