@@ -29,6 +29,17 @@ def check_bytes(subject: str, needed: int, limit: int, advice: str) -> None:
         raise MemoryLimitError(subject, needed, limit, advice)
 
 
+def check_sparse(rows: int, columns: int, entries: int, limit: int) -> None:
+    """Refuse a sparse matrix over the limit, at 16 bytes an entry.
+
+    Raises:
+        MemoryLimitError: The matrix may take more than ``limit`` bytes.
+    """
+    subject = f"the sparse matrix [{rows}, {columns}]"
+    advice = "Use apply and adjoint, which need no matrix, or raise limit."
+    check_bytes(subject, 16 * entries, limit, advice)
+
+
 class LinearMap(ABC):
     """A linear map between arrays of fixed shapes, applied to batches, matrix-free.
 
@@ -103,8 +114,12 @@ class LinearMap(ABC):
         """Return an upper bound on the stored entries of the sparse matrix."""
 
     @abstractmethod
-    def _sparse(self) -> csr_array:
-        """Build the sparse matrix in closed form."""
+    def fans(self) -> tuple[int, int]:
+        """Return upper bounds on the nonzero entries of a row and of a column."""
+
+    @abstractmethod
+    def _sparse(self, limit: int) -> csr_array:
+        """Build the sparse matrix in closed form, within a limit in bytes."""
 
     @abstractmethod
     def to(self, dtype: torch.dtype, device: torch.device) -> "LinearMap":
@@ -119,12 +134,12 @@ class LinearMap(ABC):
         Raises:
             MemoryLimitError: The matrix may take more than ``limit`` bytes.
         """
-        subject = f"the sparse matrix [{self.out_size}, {self.in_size}]"
-        advice = "Use apply and adjoint, which need no matrix, or raise limit."
-        check_bytes(subject, 16 * self.entries(), limit, advice)
-        matrix = self._sparse()
+        matrix = self._sparse(limit)
         matrix.sum_duplicates()
         return matrix
+
+    def _check_entries(self, limit: int) -> None:
+        check_sparse(self.out_size, self.in_size, self.entries(), limit)
 
     def to_dense(self, *, limit: int = BYTE_LIMIT) -> Float[Tensor, "out in"]:
         """Return the matrix as a float64 tensor.
@@ -138,7 +153,8 @@ class LinearMap(ABC):
         subject = f"the dense matrix [{self.out_size}, {self.in_size}]"
         advice = "Use apply and adjoint, or to_sparse, or raise limit."
         check_bytes(subject, 8 * self.in_size * self.out_size, limit, advice)
-        return torch.from_numpy(np.ascontiguousarray(self.to_sparse().toarray()))
+        matrix = self.to_sparse(limit=limit + (limit >> 1))
+        return torch.from_numpy(np.ascontiguousarray(matrix.toarray()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -62,11 +62,17 @@ class AlongAxis(LinearMap):
         )
 
     def entries(self) -> int:
-        """Return the entries of the block-structured matrix."""
-        others = math.prod(self.in_shape) // max(self.in_shape[self.axis], 1)
-        return self.matrix.numel() * others
+        """Return the nonzero entries of the block-structured matrix."""
+        before, after = self.in_shape[: self.axis], self.in_shape[self.axis + 1 :]
+        return int(self.matrix.count_nonzero()) * math.prod((*before, *after))
 
-    def _sparse(self) -> csr_array:
+    def fans(self) -> tuple[int, int]:
+        """Return the most nonzero coefficients of a row and of a column."""
+        present = self.matrix != 0
+        return _most(present.sum(1)), _most(present.sum(0))
+
+    def _sparse(self, limit: int) -> csr_array:
+        self._check_entries(limit)
         before = math.prod(self.in_shape[: self.axis])
         after = math.prod(self.in_shape[self.axis + 1 :])
         block = csr_array(self.matrix.to("cpu", torch.float64).numpy())
@@ -77,6 +83,10 @@ class AlongAxis(LinearMap):
     def to(self, dtype: torch.dtype, device: torch.device) -> "AlongAxis":
         """Return the map with converted coefficients."""
         return AlongAxis(self.matrix.to(device, dtype), self.in_shape, self.axis)
+
+
+def _most(counts: Tensor) -> int:
+    return int(counts.max()) if counts.numel() else 0
 
 
 def _contract(x: Tensor, matrix: Tensor, axis: int, rank: int) -> Tensor:

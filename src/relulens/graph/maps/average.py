@@ -38,10 +38,7 @@ class AveragePool(LinearMap):
     @property
     def columns_single(self) -> bool:
         """Whether the windows do not overlap."""
-        return all(
-            size <= stride
-            for size, stride in zip(self.windows.size, self.windows.stride, strict=True)
-        )
+        return self.windows.overlap() == 1
 
     def divisors(self) -> np.ndarray:
         """Return what each window's sum is divided by, flat over the windows."""
@@ -128,7 +125,12 @@ class AveragePool(LinearMap):
         """Return the windows' entries, padding counted."""
         return self.windows.volume() * math.prod(self.out_shape)
 
-    def _sparse(self) -> csr_array:
+    def fans(self) -> tuple[int, int]:
+        """Return a window's size, and how many windows can share an entry."""
+        return self.windows.volume(), self.windows.overlap()
+
+    def _sparse(self, limit: int) -> csr_array:
+        self._check_entries(limit)
         places = self.windows.positions(self.in_shape[1:])
         pixels, channels = math.prod(self.in_shape[1:]), self.in_shape[0]
         columns = np.arange(channels)[:, None, None] * pixels + places[None]

@@ -1,5 +1,6 @@
 """Maps made of maps: the adjoint, the product and the sum."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -13,6 +14,7 @@ from relulens.graph.linear_map import BYTE_LIMIT, Absolute, LinearMap, Shape
 from relulens.graph.maps.indexing import Reshape
 from relulens.graph.maps.scaling import Identity
 from relulens.graph.maps.sparse import SparseMatrix
+from relulens.graph.maps.sparse_product import product, total
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,8 +65,13 @@ class Adjoint(LinearMap):
         """Return the map's entries."""
         return self.map.entries()
 
-    def _sparse(self) -> csr_array:
-        return csr_array(self.map._sparse().T)
+    def fans(self) -> tuple[int, int]:
+        """Return the map's, swapped."""
+        rows, columns = self.map.fans()
+        return columns, rows
+
+    def _sparse(self, limit: int) -> csr_array:
+        return csr_array(self.map.to_sparse(limit=limit).T)
 
     def to(self, dtype: torch.dtype, device: torch.device) -> "Adjoint":
         """Return the adjoint of the converted map."""
@@ -149,16 +156,18 @@ class Composed(LinearMap):
 
     def entries(self) -> int:
         """Return the most entries the product can have, by counting paths."""
-        rows, columns = self.out_size, self.in_size
-        fans = [part.entries() / max(part.out_size, 1) for part in self.maps]
-        paths = reduce(
-            lambda count, fan: min(count * max(fan, 1.0), columns), fans, 1.0
-        )
-        return int(rows * paths) + 1
+        rows, columns = self.fans()
+        return min(rows * self.out_size, columns * self.in_size)
 
-    def _sparse(self) -> csr_array:
-        matrices = [part._sparse() for part in self.maps]
-        return csr_array(reduce(lambda product, matrix: matrix @ product, matrices))
+    def fans(self) -> tuple[int, int]:
+        """Return the products of the parts' fans, capped by the sizes."""
+        fans = [part.fans() for part in self.maps]
+        rows, columns = (math.prod(column) for column in zip(*fans, strict=True))
+        return min(rows, self.in_size), min(columns, self.out_size)
+
+    def _sparse(self, limit: int) -> csr_array:
+        matrices = [part.to_sparse(limit=limit) for part in self.maps]
+        return reduce(lambda x, y: product(y, x, self.in_size, limit), matrices)
 
     def to(self, dtype: torch.dtype, device: torch.device) -> "Composed":
         """Return the converted maps composed."""
@@ -237,9 +246,15 @@ class Added(LinearMap):
         """Return the sum of the maps' entries."""
         return sum(part.entries() for part in self.maps)
 
-    def _sparse(self) -> csr_array:
-        total = reduce(lambda a, b: a + b, (part._sparse() for part in self.maps))
-        return csr_array(total)
+    def fans(self) -> tuple[int, int]:
+        """Return the sums of the maps' fans, capped by the sizes."""
+        fans = [part.fans() for part in self.maps]
+        rows, columns = (sum(column) for column in zip(*fans, strict=True))
+        return min(rows, self.in_size), min(columns, self.out_size)
+
+    def _sparse(self, limit: int) -> csr_array:
+        matrices = (part.to_sparse(limit=limit) for part in self.maps)
+        return reduce(lambda x, y: total(x, y, self.in_size, limit), matrices)
 
     def to(self, dtype: torch.dtype, device: torch.device) -> "Added":
         """Return the sum of the converted maps."""

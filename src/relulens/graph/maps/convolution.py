@@ -96,7 +96,13 @@ class Convolution(LinearMap):
         """Return the entries of the block-Toeplitz matrix, padding counted."""
         return self.weight[0].numel() * math.prod(self.out_shape)
 
-    def _sparse(self) -> csr_array:
+    def fans(self) -> tuple[int, int]:
+        """Return the kernel's entries of an out channel and of an in channel."""
+        outs = self.weight.shape[0] // self.groups
+        return self.weight[0].numel(), outs * self.windows.overlap()
+
+    def _sparse(self, limit: int) -> csr_array:
+        self._check_entries(limit)
         lengths = self.in_shape[1:]
         pixels = math.prod(lengths)
         places = self.windows.positions(lengths)  # shape [windows, entries]

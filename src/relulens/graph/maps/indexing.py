@@ -48,7 +48,12 @@ class Reshape(LinearMap):
         """Return the size."""
         return math.prod(self.in_shape)
 
-    def _sparse(self) -> csr_array:
+    def fans(self) -> tuple[int, int]:
+        """Return one and one."""
+        return 1, 1
+
+    def _sparse(self, limit: int) -> csr_array:
+        self._check_entries(limit)
         size = math.prod(self.in_shape)
         return selection_matrix(np.arange(size), size)
 
@@ -91,7 +96,12 @@ class Permute(LinearMap):
         """Return the size."""
         return math.prod(self.in_shape)
 
-    def _sparse(self) -> csr_array:
+    def fans(self) -> tuple[int, int]:
+        """Return one and one."""
+        return 1, 1
+
+    def _sparse(self, limit: int) -> csr_array:
+        self._check_entries(limit)
         size = math.prod(self.in_shape)
         columns = np.arange(size).reshape(self.in_shape).transpose(self.order)
         return selection_matrix(columns, size)
@@ -140,7 +150,12 @@ class Slice(LinearMap):
         """Return the number of selected entries."""
         return math.prod(self.out_shape)
 
-    def _sparse(self) -> csr_array:
+    def fans(self) -> tuple[int, int]:
+        """Return one and one."""
+        return 1, 1
+
+    def _sparse(self, limit: int) -> csr_array:
+        self._check_entries(limit)
         size = math.prod(self.in_shape)
         columns = np.arange(size).reshape(self.in_shape)
         return selection_matrix(columns[tuple(starmap(slice, self.ranges))], size)
@@ -198,7 +213,13 @@ class Gather(LinearMap):
         """Return the number of gathered entries."""
         return self.index.numel()
 
-    def _sparse(self) -> csr_array:
+    def fans(self) -> tuple[int, int]:
+        """Return one, and how often the most popular entry is taken."""
+        kept = self.index[self.index >= 0]
+        return 1, int(torch.bincount(kept.reshape(-1)).max()) if kept.numel() else 0
+
+    def _sparse(self, limit: int) -> csr_array:
+        self._check_entries(limit)
         return selection_matrix(self.index.cpu().numpy(), math.prod(self.in_shape))
 
     def to(self, dtype: torch.dtype, device: torch.device) -> "Gather":

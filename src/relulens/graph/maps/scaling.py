@@ -47,7 +47,12 @@ class Identity(LinearMap):
         """Return the size."""
         return self.in_size
 
-    def _sparse(self) -> csr_array:
+    def fans(self) -> tuple[int, int]:
+        """Return one and one."""
+        return 1, 1
+
+    def _sparse(self, limit: int) -> csr_array:
+        self._check_entries(limit)
         return _diagonal(np.ones(self.in_size))
 
     def to(self, dtype: torch.dtype, device: torch.device) -> "Identity":
@@ -96,7 +101,12 @@ class Scale(LinearMap):
         """Return the size."""
         return math.prod(self.in_shape)
 
-    def _sparse(self) -> csr_array:
+    def fans(self) -> tuple[int, int]:
+        """Return one and one."""
+        return 1, 1
+
+    def _sparse(self, limit: int) -> csr_array:
+        self._check_entries(limit)
         full = self.factor.to("cpu", torch.float64).expand(self.in_shape)
         return _diagonal(full.numpy().reshape(-1).copy())
 

@@ -18,21 +18,17 @@ class SparseMatrix(LinearMap):
     """``y = matrix x`` on flattened entries.
 
     Attributes:
-        matrix: The coefficients, float64, on the processor.
+        matrix: The coefficients, float64; they follow the argument.
         in_shape: Shape of the argument.
         out_shape: Shape of the result.
-        dtype: Type of the numbers it is applied to.
-        device: Where it is applied.
     """
 
     matrix: csr_array
     in_shape: Shape
     out_shape: Shape
-    dtype: torch.dtype = torch.float64
-    device: torch.device = torch.device("cpu")  # noqa: RUF009
 
     def __post_init__(self) -> None:
-        """Check the matrix against the shapes.
+        """Check the matrix against the shapes, and sum its duplicates.
 
         Raises:
             InvalidArgumentError: The matrix has another size than the shapes.
@@ -43,6 +39,9 @@ class SparseMatrix(LinearMap):
                 f"cannot make a linear map from a sparse matrix: it is"
                 f" {self.matrix.shape}, and the shapes need {wanted}. Transpose it?"
             )
+        canonical = csr_array(self.matrix, dtype=np.float64, copy=True)
+        canonical.sum_duplicates()
+        object.__setattr__(self, "matrix", canonical)
 
     @property
     def rows_single(self) -> bool:
@@ -61,48 +60,44 @@ class SparseMatrix(LinearMap):
         return bool((self.matrix.data >= 0).all())
 
     @cached_property
-    def _forward(self) -> Tensor:
-        return _torch_csr(self.matrix, self.dtype, self.device)
-
-    @cached_property
-    def _backward(self) -> Tensor:
-        return _torch_csr(csr_array(self.matrix.T), self.dtype, self.device)
+    def _transposed(self) -> csr_array:
+        return csr_array(self.matrix.T)
 
     def apply(self, x: Tensor) -> Tensor:
         """Return the matrix times every flattened argument."""
-        return (self._forward @ x.flatten(1).T).T.reshape(x.shape[0], *self.out_shape)
+        flat = x.reshape(x.shape[0], self.in_size)
+        return _times(self.matrix, flat).reshape(x.shape[0], *self.out_shape)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Return the transposed matrix times every flattened result."""
-        flat = y.reshape(y.shape[0], -1)
-        return (self._backward @ flat.T).T.reshape(y.shape[0], *self.in_shape)
+        flat = y.reshape(y.shape[0], self.out_size)
+        return _times(self._transposed, flat).reshape(y.shape[0], *self.in_shape)
 
     def absolute(self, *, limit: int = BYTE_LIMIT) -> Absolute:
         """Return the matrix of absolute values."""
-        return Absolute(self._with(csr_array(abs(self.matrix))), exact=True)
-
-    def _with(self, matrix: csr_array) -> "SparseMatrix":
-        return SparseMatrix(
-            matrix, self.in_shape, self.out_shape, self.dtype, self.device
-        )
+        matrix = csr_array(abs(self.matrix))
+        return Absolute(SparseMatrix(matrix, self.in_shape, self.out_shape), exact=True)
 
     def entries(self) -> int:
         """Return the number of stored entries."""
         return self.matrix.nnz
 
-    def _sparse(self) -> csr_array:
+    def fans(self) -> tuple[int, int]:
+        """Return the most stored entries of a row and of a column."""
+        rows = np.diff(self.matrix.indptr)
+        columns = np.bincount(self.matrix.indices, minlength=self.in_size)
+        return int(rows.max(initial=0)), int(columns.max(initial=0))
+
+    def _sparse(self, limit: int) -> csr_array:
+        self._check_entries(limit)
         return csr_array(self.matrix, dtype=np.float64, copy=True)
 
     def to(self, dtype: torch.dtype, device: torch.device) -> "SparseMatrix":
-        """Return the map for another type or device."""
-        return SparseMatrix(self.matrix, self.in_shape, self.out_shape, dtype, device)
+        """Return the map itself, which follows the type and device of its argument."""
+        return self
 
 
-def _torch_csr(matrix: csr_array, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(matrix.indptr.astype(np.int64)),
-        torch.from_numpy(matrix.indices.astype(np.int64)),
-        torch.from_numpy(np.asarray(matrix.data, dtype=np.float64)).to(dtype),
-        size=matrix.shape,
-        device=device,
-    )
+def _times(matrix: csr_array, rows: Tensor) -> Tensor:
+    # Torch's own sparse matrices warn that they are in beta, and are no faster here.
+    columns = rows.detach().to("cpu", torch.float64).numpy().T
+    return torch.from_numpy(matrix @ columns).T.to(rows.device, rows.dtype)

@@ -54,7 +54,12 @@ class SumOver(LinearMap):
         """Return the size of the argument."""
         return math.prod(self.in_shape)
 
-    def _sparse(self) -> csr_array:
+    def fans(self) -> tuple[int, int]:
+        """Return how many entries are summed, and one."""
+        return math.prod(self.in_shape[axis] for axis in self.axes), 1
+
+    def _sparse(self, limit: int) -> csr_array:
+        self._check_entries(limit)
         rows = np.arange(self.out_size).reshape(self.out_shape)
         rows = np.broadcast_to(rows, self.in_shape).reshape(-1)
         size = self.in_size

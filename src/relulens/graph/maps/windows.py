@@ -82,6 +82,20 @@ class Windows:
         places = starts[:, None] + offsets[None, :] - self.padding[axis][0]
         return np.where((places >= 0) & (places < length), places, -1)
 
+    def overlap(self) -> int:
+        """Return the most windows that can share an entry.
+
+        Along an axis these are the k below the size with ``k * dilation`` in one class
+        modulo the stride: every ``stride / gcd(stride, dilation)``-th.
+        """
+        counts = (
+            -(-size * math.gcd(stride, dilation) // stride)
+            for size, stride, dilation in zip(
+                self.size, self.stride, self.dilation, strict=True
+            )
+        )
+        return math.prod(counts)
+
     def volume(self) -> int:
         """Return the number of entries of a window."""
         return math.prod(self.size)
