@@ -1,0 +1,1 @@
+"""The questions that a survey can ask, one a file."""
