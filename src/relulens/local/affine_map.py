@@ -22,8 +22,8 @@ from relulens.local.separation import separates
 class LocalAffineMap:
     """The maps ``slope @ x + offset``, one for every input, matrix-free.
 
-    Exact on the input's region for piecewise-affine networks, and the first-order map at
-    the input for all others. As an array it is the slopes.
+    Exact on the input's region for piecewise-affine networks, and the first-order map
+    at the input for all others. As an array it is the slopes.
 
     Attributes:
         frozen: The network, frozen at the inputs.
@@ -53,8 +53,8 @@ class LocalAffineMap:
     def shape(self) -> tuple[int, int, int]:
         """``(N, out, in)``."""
         nodes = self.frozen.network.nodes
-        sizes = (math.prod(nodes[i].shape) for i in (self.end, self.start))
-        return (self.frozen.batch, *sizes)
+        outs, ins = (math.prod(nodes[i].shape) for i in (self.end, self.start))
+        return self.frozen.batch, outs, ins
 
     def __len__(self) -> int:
         """Return the number of inputs."""
@@ -101,11 +101,11 @@ class LocalAffineMap:
         return found
 
     @property
-    def T(self) -> "TransposedSlope":  # noqa: N802
+    def T(self) -> "TransposedSlope":
         """The transposed slopes, for ``@`` and ``matmat``."""
         return TransposedSlope(map=self)
 
-    def __call__(self, x: object) -> Float[Tensor, "batch *out"]:
+    def __call__(self, x: object) -> Float[Tensor, " batch *out"]:
         """Return the affine maps at points, in the shape of the layer.
 
         Args:
@@ -162,7 +162,7 @@ class TransposedSlope:
         columns = _columns(w, shape[0], shape[1], 1, self.map.offset.device)
         return self.matmat(columns)[..., 0]
 
-    def matmat(self, w: object) -> Float[Tensor, "batch in k"]:
+    def matmat(self, w: object) -> Float[Tensor, " batch in k"]:
         """Return the transposed slopes times [N, out, k], or one [out, k] for all."""
         shape = self.map.shape
         columns = _columns(w, shape[0], shape[1], 2, self.map.offset.device)
@@ -173,7 +173,11 @@ class TransposedSlope:
 def _columns(
     v: object, batch: int, size: int, rank: int, device: torch.device
 ) -> Float[Tensor, "batch size k"]:
-    """Return vectors (rank 1) or matrices (rank 2) as [N, size, k]."""
+    """Return vectors (rank 1) or matrices (rank 2) as [N, size, k].
+
+    Raises:
+        ShapeError: The factor has another shape.
+    """
     given = torch.as_tensor(v, device=device)
     shaped = given.unsqueeze(-1) if rank == 1 and given.ndim <= 2 else given
     if shaped.ndim == 2:

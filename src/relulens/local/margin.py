@@ -1,6 +1,6 @@
 """How far units are from switching, and which are exactly at their switch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from relulens.graph.freeze import Frozen, freeze
-from relulens.graph.nodes import Maximum, Smooth, TwoSlope
+from relulens.graph.nodes import Maximum, Smooth, TwoSlope, sources
 from relulens.graph.polyhedral import source_name
 from relulens.graph.tangent import tangent_walk
 from relulens.graph.tolerances import Tolerances
@@ -74,7 +74,7 @@ def margins(
         return Margins(
             smallest=smallest.to(frozen.x.device), tight=tuple(map(tuple, tight))
         )
-    read = {network.nodes[i].source for i in switching}
+    read = {j for i in switching for j in sources(network.nodes[i])}
     needed = {j for i in read for j in (i, *scale_sources(network, i))}
     values = freeze(network, frozen.x, end, keep=needed).values
     rates = _rates(frozen, start, end, needed, seed)
@@ -119,7 +119,10 @@ def _rates(
 
 
 def _node_gaps(
-    frozen: Frozen, index: int, values: dict[int, Tensor], rates: dict[int, Tensor]
+    frozen: Frozen,
+    index: int,
+    values: Mapping[int, Tensor],
+    rates: Mapping[int, Tensor],
 ) -> Iterator[_Gaps]:
     network = frozen.network
     node = network.nodes[index]

@@ -4,34 +4,35 @@ from relulens.graph.network import Network
 from relulens.graph.nodes import sources
 
 
-def separators(network: Network, end: int) -> list[int]:
-    """Return the nodes through which every path from the input to ``end`` passes.
+def separators(network: Network, end: int, *, start: int = 0) -> list[int]:
+    """Return the nodes through which every path from ``start`` to ``end`` passes.
 
     Args:
         network: The network.
-        end: Index of the node.
+        end: Index of the node where paths end.
+        start: Index of the node where they begin; the input by default.
 
     Returns:
-        Indices in order, the input first and ``end`` last; nothing but ``end`` if it
-        does not depend on the input.
+        Indices in order, ``start`` first and ``end`` last; nothing but ``end`` if it
+        does not depend on ``start``.
     """
-    reached = {0}
-    last: dict[int, int] = {}
-    for index in sorted(network.ancestors(end)):
-        read = [i for i in sources(network.nodes[index]) if i in reached]
-        if read:
+    needed = network.ancestors(end)
+    reached = {start}
+    for index in sorted(needed):
+        if index > start and any(i in reached for i in sources(network.nodes[index])):
             reached.add(index)
-            last.update((i, index) for i in read)
     if end not in reached:
         return [end]
-    order = sorted(reached & network.ancestors(end))
+    horizon: dict[int, int] = {}
+    for index in sorted(reached):
+        horizon.update({i: index for i in sources(network.nodes[index])})
     found: list[int] = []
-    horizon = 0
-    for index in order:
+    furthest = start
+    for index in sorted(reached):
         # Nothing before this node is read after it.
-        if horizon <= index:
+        if furthest <= index:
             found.append(index)
-        horizon = max(horizon, last.get(index, index))
+        furthest = max(furthest, horizon.get(index, index))
     return found
 
 

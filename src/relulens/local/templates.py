@@ -1,4 +1,4 @@
-"""Templates: the slope of every output as a filter, with the exact split of its value."""
+"""Templates: the slope of every output as a filter, and how it makes the output."""
 
 from dataclasses import dataclass
 

@@ -1,0 +1,210 @@
+"""A plan for pushing all columns of a Jacobian through a network, packed together."""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from relulens.graph.network import Network
+from relulens.graph.nodes import Affine, Input
+from relulens.local.reach import channels, colours, positions, reaches
+from relulens.local.separation import separators
+
+GROWTH = 1.25
+"""Packing anew has to save this factor of columns behind it to be worth a stop."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Step:
+    """One stretch of the way, between two nodes that everything passes through.
+
+    Attributes:
+        begin: Index of the node where directions are given.
+        stop: Index of the node where they end.
+        watch: Nodes on the way, ``stop`` included if asked, whose directions are shown.
+        colour: Colour of every position of the input; no watched position depends on
+            two positions of one colour.
+        table: Old colour behind each position of ``begin`` (first axis) and new colour,
+            -1 where none; nothing if the colours stay as they are.
+        reach: Which positions of the input each position of ``stop`` depends on.
+        shrink: Whether the directions at ``stop`` may be replaced by a triangle.
+    """
+
+    begin: int
+    stop: int
+    watch: tuple[int, ...]
+    colour: Int[Tensor, " input"]
+    table: Int[Tensor, "begin colours"] | None
+    reach: Bool[Tensor, "stop input"]
+    shrink: bool = False
+
+    @property
+    def colours(self) -> int:
+        """Number of colours."""
+        return int(self.colour.max()) + 1 if self.colour.numel() else 0
+
+
+def plan(
+    network: Network,
+    start: int,
+    end: int,
+    watch: Collection[int],
+    *,
+    shrink: bool = False,
+) -> tuple[Step, ...]:
+    """Return how to push all columns from one node to another.
+
+    Args:
+        network: The network.
+        start: Index of the node that is varied.
+        end: Index of the node to end at.
+        watch: Nodes between whose directions are asked for.
+        shrink: Whether columns may be replaced by as many as a first affine part has
+            rows, with the same inner products of rows; for norms and Gram matrices.
+
+    Returns:
+        Steps, each beginning where the one before stops; none if ``end`` does not
+        depend on ``start``.
+    """
+    stops = _stops_between(network, start, end)
+    if not stops:
+        return ()
+    shown = set(watch) | set(stops)
+    tables = reaches(network, start, shown)
+    if tables is None or positions(network.nodes[start].shape) == 1:
+        return _plain(network, start, stops, watch, tables, shrink)
+    steps: list[Step] = []
+    begin, pending = start, _Stretch.empty()
+    for stop in stops:
+        inside = [i for i in sorted(shown & tables.keys()) if pending.last < i <= stop]
+        grown = pending.extended(tables, inside, stop, begin)
+        if pending.nodes and grown.colours > GROWTH * pending.colours:
+            steps.append(_step(tables, begin, pending, watch, steps))
+            begin = pending.last
+            grown = _Stretch.empty().extended(tables, inside, stop, begin)
+        pending = grown
+    steps.append(_step(tables, begin, pending, watch, steps))
+    return tuple(steps)
+
+
+def _stops_between(network: Network, start: int, end: int) -> list[int]:
+    """Return the nodes after ``start`` that everything from it to ``end`` passes."""
+    if start not in network.ancestors(end) or start == end:
+        return []
+    return [i for i in separators(network, end, start=start) if i > start]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Stretch:
+    nodes: tuple[int, ...]
+    last: int
+    colour: Tensor
+
+    @classmethod
+    def empty(cls) -> "_Stretch":
+        return cls(nodes=(), last=-1, colour=torch.zeros(0, dtype=torch.int64))
+
+    @property
+    def colours(self) -> int:
+        return int(self.colour.max()) + 1 if self.colour.numel() else 0
+
+    def extended(
+        self, tables: dict[int, Tensor], inside: list[int], stop: int, begin: int
+    ) -> "_Stretch":
+        nodes = (*self.nodes, *(i for i in inside if i > begin))
+        # Reach repeats from node to node; equal tables add nothing.
+        different: list[Tensor] = []
+        for i in nodes:
+            if not any(_same(tables[i], other) for other in different):
+                different.append(tables[i])
+        return _Stretch(nodes=nodes, last=stop, colour=colours(different))
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and bool((one == other).all())
+
+
+def _step(
+    tables: dict[int, Tensor],
+    begin: int,
+    stretch: _Stretch,
+    watch: Collection[int],
+    before: list[Step],
+) -> Step:
+    if before:
+        old, reach = before[-1].colour, before[-1].reach
+    else:
+        width = stretch.colour.numel()
+        old = torch.zeros(width, dtype=torch.int64)
+        reach = torch.eye(width, dtype=torch.bool)
+    return Step(
+        begin=begin,
+        stop=stretch.last,
+        watch=tuple(i for i in stretch.nodes if i in watch),
+        colour=stretch.colour,
+        table=_regrouping(reach, old, stretch.colour),
+        reach=tables[stretch.last],
+    )
+
+
+def _regrouping(reach: Tensor, old: Tensor, new: Tensor) -> Tensor:
+    count = int(new.max()) + 1
+    table = torch.full((reach.shape[0], count), -1, dtype=torch.int64)
+    place, column = reach.nonzero(as_tuple=True)
+    table[place, new[column]] = old[column]
+    return table
+
+
+def _plain(
+    network: Network,
+    start: int,
+    stops: list[int],
+    watch: Collection[int],
+    tables: dict[int, Tensor] | None,
+    shrink: bool,
+) -> tuple[Step, ...]:
+    """Return one step with every column by itself, or two around a narrow first part."""
+    width = positions(network.nodes[start].shape)
+    own = torch.arange(width)
+    first = _narrow_first(network, start, stops) if shrink else None
+    cuts = [stops[-1]] if first is None else [first, stops[-1]]
+    steps: list[Step] = []
+    begin = start
+    for stop in dict.fromkeys(cuts):
+        shown = [i for i in sorted(watch) if begin < i <= stop]
+        reach = torch.ones(
+            (positions(network.nodes[stop].shape), width), dtype=torch.bool
+        )
+        table = _regrouping(torch.eye(width, dtype=torch.bool), own * 0, own)
+        steps.append(
+            Step(
+                begin=begin,
+                stop=stop,
+                watch=tuple(shown),
+                colour=own,
+                table=None if steps else table,
+                reach=reach if tables is None else tables[stop],
+                shrink=stop == first,
+            )
+        )
+        begin = stop
+    return tuple(steps)
+
+
+def _narrow_first(network: Network, start: int, stops: list[int]) -> int | None:
+    """Return the last stop before any nonlinear node, if it is narrower than the input.
+
+    What is varied there is the same for all inputs.
+    """
+    width = math.prod(network.nodes[start].shape)
+    best: int | None = None
+    for stop in stops:
+        between = [i for i in network.ancestors(stop) if i > start]
+        if not all(isinstance(network.nodes[i], Affine | Input) for i in between):
+            break
+        if math.prod(network.nodes[stop].shape) < width:
+            best = stop
+    return best
