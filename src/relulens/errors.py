@@ -60,6 +60,21 @@ class NotPolyhedralError(RelulensError):
         self.nodes = tuple(nodes)
 
 
+class UnboundedError(RelulensError):
+    """Nodes have no finite gain or image where one is needed.
+
+    Attributes:
+        nodes: Every offending node.
+    """
+
+    def __init__(self, question: str, nodes: Sequence[OffendingNode]) -> None:
+        super().__init__(
+            f"cannot bound {question}: {len(nodes)} of its nodes have no finite bound:"
+            f" {_listed(nodes)}. Ask about a smaller box, or about an earlier layer."
+        )
+        self.nodes = tuple(nodes)
+
+
 class ModelLoadError(RelulensError):
     """A model file or module cannot be read as asked."""
 

@@ -24,6 +24,9 @@ class SmoothFunction:
         kinks: Points where the derivative jumps.
         turns: Points where the derivative changes sign.
         domain: Where the function is finite.
+        bends: Points where the derivative stops rising or falling, kinks left out; or
+            nothing, where they are not known and ``slopes`` has to do.
+        period: Distance after which the turns repeat with their values, if they do.
     """
 
     name: str
@@ -33,21 +36,47 @@ class SmoothFunction:
     kinks: tuple[float, ...] = ()
     turns: tuple[float, ...] = ()
     domain: tuple[float, float] = field(default=(-math.inf, math.inf))
+    bends: tuple[float, ...] | None = None
+    period: float | None = None
 
     def gain(self) -> float:
         """Return the largest absolute slope, possibly infinite."""
         return max(abs(self.slopes[0]), abs(self.slopes[1]))
+
+    def gain_between(self, low: Tensor, high: Tensor) -> Tensor:
+        """Return an upper bound on the absolute slope between two bounds, entrywise.
+
+        Exact where the bends are known: the slope is monotone between them and the
+        kinks. Else the largest slope anywhere.
+        """
+        everywhere = torch.full_like(low, self.gain())
+        if self.bends is None or self.kinks:
+            return everywhere
+        most = torch.maximum(self.slope(low).abs(), self.slope(high).abs())
+        for bend in self.bends:
+            inside = (low < bend) & (bend < high)
+            steep = self.slope(torch.full_like(low, bend)).abs()
+            most = torch.where(inside, torch.maximum(most, steep), most)
+        return torch.minimum(most, everywhere)
 
     def image(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
         """Return the smallest and the largest value between two bounds, entrywise."""
         ends = self.value(low), self.value(high)
         least, most = torch.minimum(*ends), torch.maximum(*ends)
         for turn in self.turns:
-            inside = (low < turn) & (turn < high)
+            first = self._first_after(low, turn)
+            inside = (low < first) & (first < high)
             value = self.value(torch.full_like(low, turn))
             least = torch.where(inside, torch.minimum(least, value), least)
             most = torch.where(inside, torch.maximum(most, value), most)
         return least, most
+
+    def _first_after(self, low: Tensor, turn: float) -> Tensor:
+        """Return the turn, or its first repetition above ``low``."""
+        if self.period is None:
+            return torch.full_like(low, turn)
+        laps = torch.floor((low - turn) / self.period) + 1
+        return turn + laps * self.period
 
 
 def _sigmoid_slope(z: Tensor) -> Tensor:
@@ -56,16 +85,25 @@ def _sigmoid_slope(z: Tensor) -> Tensor:
 
 
 SIGMOID = SmoothFunction(
-    name="sigmoid", value=torch.sigmoid, slope=_sigmoid_slope, slopes=(0.0, 0.25)
+    name="sigmoid",
+    value=torch.sigmoid,
+    slope=_sigmoid_slope,
+    slopes=(0.0, 0.25),
+    bends=(0.0,),
 )
 TANH = SmoothFunction(
     name="tanh",
     value=torch.tanh,
     slope=lambda z: 1 - torch.tanh(z) ** 2,
     slopes=(0.0, 1.0),
+    bends=(0.0,),
 )
 EXP = SmoothFunction(
-    name="exp", value=torch.exp, slope=torch.exp, slopes=(0.0, math.inf)
+    name="exp",
+    value=torch.exp,
+    slope=torch.exp,
+    slopes=(0.0, math.inf),
+    bends=(),
 )
 LOG = SmoothFunction(
     name="log",
@@ -73,6 +111,7 @@ LOG = SmoothFunction(
     slope=torch.reciprocal,
     slopes=(0.0, math.inf),
     domain=(0.0, math.inf),
+    bends=(),
 )
 SQRT = SmoothFunction(
     name="sqrt",
@@ -80,6 +119,7 @@ SQRT = SmoothFunction(
     slope=lambda z: 0.5 * torch.rsqrt(z),
     slopes=(0.0, math.inf),
     domain=(0.0, math.inf),
+    bends=(),
 )
 RECIPROCAL = SmoothFunction(
     name="reciprocal",
@@ -87,6 +127,7 @@ RECIPROCAL = SmoothFunction(
     slope=lambda z: -(torch.reciprocal(z) ** 2),
     slopes=(-math.inf, 0.0),
     domain=(0.0, math.inf),
+    bends=(),
 )
 SQUARE = SmoothFunction(
     name="square",
@@ -94,13 +135,22 @@ SQUARE = SmoothFunction(
     slope=lambda z: 2 * z,
     slopes=(-math.inf, math.inf),
     turns=(0.0,),
+    bends=(),
 )
-SIN = SmoothFunction(name="sin", value=torch.sin, slope=torch.cos, slopes=(-1.0, 1.0))
+SIN = SmoothFunction(
+    name="sin",
+    value=torch.sin,
+    slope=torch.cos,
+    slopes=(-1.0, 1.0),
+    turns=(-math.pi / 2, math.pi / 2),
+    period=2 * math.pi,
+)
 ERF = SmoothFunction(
     name="erf",
     value=torch.erf,
     slope=lambda z: 2 / math.sqrt(math.pi) * torch.exp(-z * z),
     slopes=(0.0, 2 / math.sqrt(math.pi)),
+    bends=(0.0,),
 )
 SOFTSIGN = SmoothFunction(
     name="softsign",
@@ -116,4 +166,5 @@ GELU = SmoothFunction(
     ),
     slopes=(-0.12890482, 1.12890482),
     turns=(-0.7517915246935645,),
+    bends=(-math.sqrt(2), math.sqrt(2)),
 )
