@@ -1,0 +1,67 @@
+"""The ``relulens`` command: its commands, and what each failure exits with."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from relulens.cli.describe import describe
+from relulens.cli.exits import INTERRUPTED, exit_code
+from relulens.cli.region import region
+from relulens.cli.report import report
+from relulens.cli.slopes import slopes
+from relulens.cli.spectrum import spectrum
+from relulens.errors import RelulensError
+
+EPILOG = """\b
+Exit codes: 0 ok, 1 finished with failed samples, 2 usage, 3 unsupported model,
+4 gate failed (--fail-on), 130 interrupted.
+Without MODEL, `relulens report` uses the network and data that ship with it."""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="relulens")
+def cli() -> None:
+    """Exact answers about trained piecewise-affine networks, from PyTorch or ONNX."""
+
+
+for _command in (report, describe, slopes, spectrum, region):
+    cli.add_command(_command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        arguments: What stands after ``relulens``; the process's own by default.
+
+    Returns:
+        The exit code; refusals are one line on stderr.
+    """
+    try:
+        code = cli.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="relulens",
+            standalone_mode=False,
+        )
+    except click.exceptions.Abort:
+        click.echo("interrupted: what was finished is kept", err=True)
+        return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        click.echo(f"error: {error.format_message()}", err=True)
+        return error.exit_code
+    except RelulensError as error:
+        click.echo(f"error: {error}", err=True)
+        return exit_code(error)
+    except OSError as error:
+        click.echo(f"error: cannot use a file: {error}. Check the path.", err=True)
+        return exit_code(error)
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run())

@@ -1,0 +1,244 @@
+"""Options that several commands share, gathered into one value per group."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+
+from relulens.cli.progress import Mode
+
+if TYPE_CHECKING:
+    from relulens.data.data_set import DataSet
+    from relulens.graph.network import Network
+
+Command: TypeAlias = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """How a model is read.
+
+    Attributes:
+        mean: Subtracted from the input, one number or one a channel.
+        std: The input is divided by it, likewise.
+        domain: Lowest and highest number of an input.
+        output: Name of the output to use.
+        arch: ``FILE:BUILD``, a function that builds the module of a state dict.
+        allow_unsafe: Whether a file that can run code may be opened.
+        dtype: Type of every number.
+        device: Where every number lives.
+    """
+
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    domain: tuple[float, float] | None
+    output: str | None
+    arch: str | None
+    allow_unsafe: bool
+    dtype: str
+    device: str
+
+    def load(self, path: str) -> "Network":
+        """Return the network of a model file."""
+        import torch
+
+        from relulens.graph.domain import Box
+        from relulens.importers.load import load
+
+        return load(
+            path,
+            mean=_scalar(self.mean),
+            std=_scalar(self.std),
+            domain=None if self.domain is None else Box(*self.domain),
+            output=self.output,
+            arch=self.arch,
+            allow_unsafe=self.allow_unsafe,
+            dtype={"float32": torch.float32, "float64": torch.float64}[self.dtype],
+            device=self.device,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataOptions:
+    """Which inputs are used.
+
+    Attributes:
+        path: File or folder of the data set, or nothing for the embedded one.
+        samples: How many inputs, chosen at random; all by default.
+        seed: Seed of that choice and of everything else that is random.
+        layout: Where the data have their channels.
+        scale: What every number is divided by.
+        label: The label's column or array.
+    """
+
+    path: str | None
+    samples: int | None
+    seed: int
+    layout: str | None
+    scale: float | None
+    label: str | None
+
+    def read(self, network: "Network") -> "DataSet":
+        """Return the data set, shaped for the network."""
+        if self.path is None:
+            from relulens.data.digits import embedded_data
+
+            return embedded_data(network, samples=self.samples, seed=self.seed)
+        from relulens.data.read import read_data
+
+        return read_data(
+            self.path,
+            network,
+            samples=self.samples,
+            seed=self.seed,
+            layout=self.layout,
+            scale=self.scale,
+            label=self.label,
+        )
+
+
+def _scalar(numbers: tuple[float, ...] | None) -> float | tuple[float, ...] | None:
+    return numbers[0] if numbers is not None and len(numbers) == 1 else numbers
+
+
+def model_options(command: Command) -> Command:
+    """Add the options that say how a model is read."""
+    return _add(_MODEL, command)
+
+
+def data_options(command: Command) -> Command:
+    """Add the options that say which inputs are used."""
+    return _add(_DATA, command)
+
+
+def progress_options(command: Command) -> Command:
+    """Add the options that say what is shown while a command runs."""
+    return _add(_PROGRESS, command)
+
+
+def chosen_model(context: click.Context) -> ModelOptions:
+    """Return how the model of a command is read."""
+    return ModelOptions(
+        mean=_kept(context, "mean"),
+        std=_kept(context, "std"),
+        domain=_kept(context, "domain"),
+        output=_kept(context, "output"),
+        arch=_kept(context, "arch"),
+        allow_unsafe=_kept(context, "allow_unsafe_model"),
+        dtype=_kept(context, "dtype"),
+        device=_kept(context, "device"),
+    )
+
+
+def chosen_data(context: click.Context) -> DataOptions:
+    """Return which inputs a command uses."""
+    return DataOptions(
+        path=_kept(context, "data"),
+        samples=_kept(context, "samples"),
+        seed=_kept(context, "seed"),
+        layout=_kept(context, "layout"),
+        scale=_kept(context, "scale"),
+        label=_kept(context, "label"),
+    )
+
+
+def chosen_progress(context: click.Context) -> Mode:
+    """Return what a command shows while it runs."""
+    return "none" if _kept(context, "quiet") else _kept(context, "progress")
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    context.meta[f"relulens.{parameter.name}"] = value
+
+
+def _kept(context: click.Context, name: str) -> Any:
+    return context.meta[f"relulens.{name}"]
+
+
+def _keep_numbers(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> None:
+    try:
+        numbers = None if text is None else tuple(map(float, text.split(",")))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not a number or numbers between commas."
+        ) from None
+    _keep(context, parameter, numbers)
+
+
+def _add(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+# Kept in the context, so that commands take no long lists of arguments.
+_option = partial(click.option, expose_value=False, callback=_keep)
+_numbers = partial(
+    click.option, metavar="NUMBERS", expose_value=False, callback=_keep_numbers
+)
+
+_MODEL = (
+    _numbers("--mean", help="Subtracted from inputs: a number, or one a channel (R,G,B)."),
+    _numbers("--std", help="Inputs are divided by it, likewise."),
+    _option(
+        "--domain",
+        nargs=2,
+        type=float,
+        metavar="LOW HIGH",
+        help="Range of inputs; data outside it are refused.",
+    ),
+    _option("--output", metavar="NAME", help="Output to use, where there are several."),
+    _option(
+        "--arch",
+        metavar="FILE.py:BUILD",
+        help="Function that builds the module whose weights the file holds.",
+    ),
+    _option(
+        "--allow-unsafe-model",
+        is_flag=True,
+        help="Open files that can run code (.pt2, pickles, TorchScript).",
+    ),
+    _option(
+        "--dtype",
+        type=click.Choice(["float64", "float32"]),
+        default="float64",
+        show_default=True,
+        help="Type of every number.",
+    ),
+    _option("--device", default="cpu", show_default=True, help="Where to compute."),
+)
+_DATA = (
+    _option(
+        "--data",
+        metavar="PATH",
+        help="Data: .npz, .npy, .parquet, .csv, IDX or a folder of images.",
+    ),
+    _option(
+        "--samples",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Use N inputs, chosen at random; all by default.",
+    ),
+    _option("--seed", type=int, default=0, show_default=True, help="Of all that is random."),
+    _option(
+        "--layout",
+        type=click.Choice(["NCHW", "NHWC"]),
+        help="Where the data have their channels.",
+    ),
+    _option("--scale", type=float, metavar="S", help="Divide the data by S, such as 255."),
+    _option("--label", metavar="NAME", help="Column or array of the labels."),
+)
+_PROGRESS = (
+    _option(
+        "--progress",
+        type=click.Choice(["auto", "json", "none"]),
+        default="auto",
+        show_default=True,
+        help="A bar in a terminal, JSON lines on stderr, or nothing.",
+    ),
+    _option("--quiet", "-q", is_flag=True, help="Say nothing but errors."),
+)
