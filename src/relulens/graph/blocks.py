@@ -1,7 +1,7 @@
 """The network as one equation between its state and its input, in blocks.
 
-``z = A x + B u + a``, ``x = phi(z)``, ``y = C x + D u + d``: the state x holds the values
-of all nonlinear nodes, z their arguments, u is the input and y the output.
+``z = A x + B u + a``, ``x = phi(z)``, ``y = C x + D u + d``: the state x holds the
+values of all nonlinear nodes, z their arguments, u is the input and y the output.
 """
 
 import math

@@ -107,7 +107,9 @@ def normalise_reach(function: Normalise, shape: torch.Size) -> float:
     return math.sqrt(size - 1 if function.centred else size)
 
 
-def coupled_image(function: CoupledFunction, boxes: tuple[Bounds, ...]) -> Bounds | None:
+def coupled_image(
+    function: CoupledFunction, boxes: tuple[Bounds, ...]
+) -> Bounds | None:
     """Return bounds of a coupled map on boxes.
 
     Args:
@@ -115,8 +117,8 @@ def coupled_image(function: CoupledFunction, boxes: tuple[Bounds, ...]) -> Bound
         boxes: Bounds [N, *shape] of every argument.
 
     Returns:
-        Lowest and highest values [N, *shape], exact for products, quotients, softmax and
-        logsumexp; or nothing where there is no finite bound or no rule.
+        Lowest and highest values [N, *shape], exact for products, quotients, softmax
+        and logsumexp; or nothing where there is no finite bound or no rule.
     """
     match function:
         case Product():

@@ -44,7 +44,7 @@ def _read_only(node: Affine, values: Mapping[int, Bounds]) -> dict[int, Bounds]:
 
 
 def two_slope_image(node: TwoSlope, bounds: Bounds) -> Bounds:
-    """Return the exact bounds of a two-slope node: at the ends, or zero between them."""
+    """Return the exact bounds of a two-slope node: at the ends, or zero between."""
     low, high = bounds
     ends = two_slope_value(node, low), two_slope_value(node, high)
     least, most = torch.minimum(*ends), torch.maximum(*ends)
@@ -66,9 +66,7 @@ def _smooth_image(node: Smooth, bounds: Bounds) -> Bounds | None:
     return (least, most) if bool(finite) else None
 
 
-def _node_image(
-    node: Node, values: Mapping[int, Bounds], box: Bounds
-) -> Bounds | None:
+def _node_image(node: Node, values: Mapping[int, Bounds], box: Bounds) -> Bounds | None:
     """Return the bounds of one node, or nothing if it has no finite ones."""
     match node:
         case Input():
@@ -119,7 +117,8 @@ def interval(
         for index in sorted(needed):
             image = _node_image(network.nodes[index], values, (low, high))
             if image is None:
-                raise UnboundedError("the network on a box", [_unbounded(network, index)])
+                offending = _unbounded(network, index)
+                raise UnboundedError("the network on a box", [offending])
             values[index] = image
             for spent in free.get(index, ()):
                 if spent not in wanted:
