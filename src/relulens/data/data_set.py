@@ -12,14 +12,6 @@ from relulens.data.arrangement import Arrangement
 class Rows(Protocol):
     """What a reader gives: an array, or something that reads rows when asked."""
 
-    def __repr__(self) -> str:
-        """Return the sizes on one line."""
-        labels = "no labels" if self.labels is None else "labels"
-        return (
-            f"DataSet({self.source!r}, {list(self.shape)}, {labels},"
-            f" {self.low:g} to {self.high:g})"
-        )
-
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape with the batch axis first."""
@@ -54,6 +46,7 @@ class DataSet:
         low: Smallest number given to the network; NaN without inputs.
         high: Largest number given to the network; NaN without inputs.
         seed: Seed of the choice of rows, if not all are used.
+        recipe: Python that reads the same data again, given ``network``.
         notes: What a reader of results must know.
     """
 
@@ -70,7 +63,16 @@ class DataSet:
     low: float
     high: float
     seed: int | None
+    recipe: str
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return the sizes on one line."""
+        labels = "no labels" if self.labels is None else "labels"
+        return (
+            f"DataSet({self.source!r}, {list(self.shape)}, {labels},"
+            f" {self.low:g} to {self.high:g})"
+        )
 
     def __len__(self) -> int:
         """Return the number of inputs."""

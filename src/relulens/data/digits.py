@@ -32,5 +32,6 @@ def embedded_data(
         names=np.array([f"digit {row}" for row in test]),
         title="scikit-learn's digits, the quarter not trained on",
         format="embedded",
+        recipe="embedded_data(",
     )
     return fitted(source, network, Choice(samples=samples, seed=seed))

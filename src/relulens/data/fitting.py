@@ -32,6 +32,16 @@ class Choice:
     layout: Layout | None = None
     scale: float | None = None
 
+    def arguments(self, subset: bool) -> str:
+        """Return the options that matter, as Python passes them."""
+        used = {
+            "samples": self.samples if subset else None,
+            "seed": self.seed if subset else None,
+            "layout": self.layout,
+            "scale": self.scale,
+        }
+        return "".join(f", {k}={v!r}" for k, v in used.items() if v is not None)
+
 
 def fitted(source: Source, network: Network | None, choice: Choice) -> DataSet:
     """Return the data set of a source, checked against a network if one is given.
@@ -75,6 +85,7 @@ def fitted(source: Source, network: Network | None, choice: Choice) -> DataSet:
         low=found.low,
         high=found.high,
         seed=choice.seed if len(index) < total else None,
+        recipe=f"{source.recipe}network{choice.arguments(len(index) < total)})",
         notes=(*source.notes, *notes, *_choice_notes(total, index, choice, arranged)),
     )
 

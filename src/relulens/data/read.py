@@ -1,5 +1,6 @@
 """Read a data set from a file or folder, or take it from memory."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,10 @@ def read_data(
         One pass over the rows used, for their range and hash.
     """
     choice = Choice(samples=samples, seed=seed, layout=layout, scale=scale)
-    return fitted(_source(Path(path), label), network, choice)
+    named = "" if label is None else f", label={label!r}"
+    found = replace(_source(Path(path), label), recipe=f"read_data({str(path)!r}, ")
+    read = fitted(found, network, choice)
+    return replace(read, recipe=f"{read.recipe[:-1]}{named})")
 
 
 def array_data(
@@ -84,7 +88,7 @@ def array_data(
         source: What they are called.
 
     Raises:
-        ShapeError: The inputs do not fit the network, or the batch axis is missing.
+        ShapeError: The inputs do not fit the network, or have no batch axis.
         DataError: Labels are wrong, or the numbers leave the network's domain.
         NotFiniteError: A number is NaN or infinite.
         InvalidArgumentError: ``samples`` is negative.
@@ -93,7 +97,9 @@ def array_data(
     if network is not None and rows.shape[1:] != network.input_shape:
         network.as_input(torch.as_tensor(rows[:1] if rows.ndim else rows))
     found = None if labels is None else np.asarray(_numbers(labels))
-    read = Source(rows=rows, labels=found, title=source, format="array")
+    read = Source(
+        rows=rows, labels=found, title=source, format="array", recipe="array_data(x, y, "
+    )
     return fitted(read, network, Choice(samples=samples, seed=seed))
 
 

@@ -18,6 +18,7 @@ class Source:
         names: Their names, or nothing.
         title: What was read, in words.
         format: The format's name.
+        recipe: Python that reads it again, up to the options.
         layout: Where the format itself says the channels are, if it does.
         notes: What a reader of results must know.
     """
@@ -27,5 +28,6 @@ class Source:
     names: np.ndarray | None = None
     title: str
     format: str
+    recipe: str = ""
     layout: Layout | None = None
     notes: tuple[str, ...] = ()

@@ -22,9 +22,6 @@ def fingerprint(network: Network) -> str:
 
     Args:
         network: The network.
-
-    Raises:
-        TypeError: A node holds something that has no defined bytes.
     """
     digest = _Digest()
     digest.add(network.nodes)
@@ -49,31 +46,18 @@ class _Digest:
         match value:
             case None | bool() | int() | float() | str():
                 self._word(f"{type(value).__name__}:{value!r}")
+            case torch.dtype() | torch.device():
+                self._word(str(value))
             case Tensor():
                 self._array(value.detach().cpu().numpy())
             case np.ndarray():
                 self._array(value)
-            case csr_array():
-                self.add((value.shape, value.indptr, value.indices, value.data))
-            case torch.dtype() | torch.device():
-                self._word(str(value))
             case tuple() | list():
                 self._word(f"list:{len(value)}")
                 for item in value:
                     self.add(item)
-            case Mapping():
-                self.add(list(value.items()))
-            case SmoothFunction():
-                self.add(("smooth", value.name, value.slopes, value.kinks))
-            case CoupledFunction() if not is_dataclass(value):
-                self.add(("coupled", value.name))
-            case _ if is_dataclass(value):
-                self._word(type(value).__qualname__)
-                self.add([
-                    (item.name, getattr(value, item.name)) for item in fields(value)
-                ])
             case _:
-                raise TypeError(f"a {type(value).__name__} has no defined bytes")
+                self.add(_parts(value))
 
     def _word(self, word: str) -> None:
         content = word.encode()
@@ -82,3 +66,19 @@ class _Digest:
     def _array(self, value: np.ndarray) -> None:
         self._word(f"array:{value.dtype.str}:{value.shape}")
         self._hash.update(np.ascontiguousarray(value).tobytes())
+
+
+def _parts(value: object) -> list[object]:
+    match value:
+        case csr_array():
+            return ["csr", value.shape, value.indptr, value.indices, value.data]
+        case Mapping():
+            return ["mapping", *value.items()]
+        case SmoothFunction():
+            return ["smooth", value.name, value.slopes, value.kinks]
+        case CoupledFunction() if not is_dataclass(value):
+            return ["coupled", type(value).__qualname__]
+    if not is_dataclass(value):
+        raise TypeError(f"a {type(value).__name__} has no defined bytes")
+    named = ((item.name, getattr(value, item.name)) for item in fields(value))
+    return [type(value).__qualname__, *named]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from relulens.errors import OutputFolderError
 from relulens.survey.atomic import write_atomically
@@ -116,23 +117,26 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         OutputFolderError: There is none, or it is damaged.
     """
-    path = folder / NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        identity = {key: content[key] for key in _WORDS}
-        questions = dict(content["questions"])
-        hashed = sha256_of({**identity, "questions": questions})
-        if hashed != content["config_sha256"]:
-            raise ValueError(f"its hash is {hashed}, not {content['config_sha256']}")
-        return Manifest(
-            identity=identity,
-            questions=questions,
-            shards=dict(content["shards"]),
-            versions=dict(content["versions"]),
-        )
+        text = (folder / NAME).read_text(encoding="utf-8")
+        return _parsed(json.loads(text))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputFolderError(
             f"cannot continue the survey in {folder}: its {NAME} is damaged ({error})."
             " Choose another folder, or pass overwrite=True (--overwrite) to begin"
             " again."
         ) from error
+
+
+def _parsed(content: Mapping[str, Any]) -> Manifest:
+    identity = {key: content[key] for key in _WORDS}
+    questions = dict(content["questions"])
+    hashed = sha256_of({**identity, "questions": questions})
+    if hashed != content["config_sha256"]:
+        raise ValueError(f"its hash is {hashed}, not {content['config_sha256']}")
+    return Manifest(
+        identity=identity,
+        questions=questions,
+        shards=dict(content["shards"]),
+        versions=dict(content["versions"]),
+    )

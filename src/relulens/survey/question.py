@@ -10,7 +10,7 @@ from torch import Tensor
 from relulens.graph.network import Network
 
 ColumnType: TypeAlias = Literal["float", "int", "bool", "string"]
-Option: TypeAlias = int | float | str | bool | None | tuple[int, ...]
+Option: TypeAlias = int | float | str | bool | tuple[int, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,7 @@ def _total(cost: Mapping[int, float], chosen: Sequence[int]) -> float:
 
 
 def spread(total: int, most: int) -> tuple[int, ...]:
-    """Return up to ``most`` of the numbers below ``total``, evenly, first and last too."""
+    """Return up to ``most`` of the numbers below ``total``, evenly spread."""
     if total <= most:
         return tuple(range(total))
     if most == 1:
