@@ -71,8 +71,8 @@ class Report:
 def report(
     network_or_module: Network | torch.nn.Module | None = None,
     x: object = None,
-    labels: object = None,
     /,
+    labels: object = None,
     *,
     out: str | Path | None = None,
     sections: Sequence[str] | None = None,
