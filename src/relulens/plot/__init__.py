@@ -1,0 +1,20 @@
+"""Draw results: every function takes a result and an Axes, and returns the Axes."""
+
+from relulens.plot.distribution import certified_share, distribution
+from relulens.plot.margins import margins
+from relulens.plot.network import network
+from relulens.plot.relu_effect import relu_effect
+from relulens.plot.spectrum import spectrum
+from relulens.plot.split import logit_split
+from relulens.plot.templates import templates
+
+__all__ = [
+    "certified_share",
+    "distribution",
+    "logit_split",
+    "margins",
+    "network",
+    "relu_effect",
+    "spectrum",
+    "templates",
+]

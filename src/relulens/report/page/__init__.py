@@ -1,0 +1,1 @@
+"""The page of the report: one self-contained HTML file."""

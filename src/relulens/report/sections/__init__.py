@@ -1,0 +1,15 @@
+"""The sections of the report, one a file: each owns its figures and sentences."""
+
+from relulens.report.section import Section
+from relulens.report.sections.data import DATA
+from relulens.report.sections.margins import MARGINS
+from relulens.report.sections.overview import OVERVIEW
+from relulens.report.sections.spectra import SPECTRA
+from relulens.report.sections.templates import TEMPLATES
+
+SECTIONS: dict[str, Section] = {
+    section.name: section for section in (OVERVIEW, DATA, SPECTRA, TEMPLATES, MARGINS)
+}
+"""All sections by name, in the page's order."""
+
+__all__ = ["SECTIONS"]

@@ -1,0 +1,230 @@
+"""Margins, distances and radii: how far an input may move before anything changes."""
+
+from functools import partial
+
+import numpy as np
+
+from relulens.plot.distribution import certified_share, distribution
+from relulens.plot.margins import margins
+from relulens.plot.theme import BLUE, GREEN
+from relulens.plot.vector import Draw, as_svg
+from relulens.report.context import ReportContext
+from relulens.report.page.panels import panels_markup
+from relulens.report.section import Card, Figure, Section, SectionContent, Table
+from relulens.report.sections.examples import extremes, gallery
+from relulens.report.sections.phrases import (
+    counted,
+    not_reached,
+    number,
+    numbers,
+    percent,
+)
+
+
+def build(context: ReportContext) -> SectionContent:
+    """Show how far the predictions are from changing, as distributions."""
+    radius = numbers(context.samples, "region_radius_l2")
+    distance = numbers(context.samples, "boundary_distance")
+    margin = numbers(context.samples, "margin")
+    drawn = [_panels(context, margin, distance, radius)]
+    drawn += [_certified(context, radius), _examples(context, radius)]
+    return SectionContent(
+        sentences=tuple(_sentences(context, margin, distance, radius)),
+        figures=tuple(figure for figure in drawn if figure is not None),
+        table=_layers(context),
+        check=_check(radius, distance),
+        undone=not_reached(context, ("prediction", "slope", "boundary")),
+        cards=_cards(context, radius),
+    )
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return values[np.isfinite(values)]
+
+
+def _correct(context: ReportContext) -> np.ndarray | None:
+    """Return which predictions are the label, or nothing without labels."""
+    label = numbers(context.samples, "label")
+    if not np.isfinite(label).any():
+        return None
+    return label == numbers(context.samples, "prediction")
+
+
+def _sentences(
+    context: ReportContext, margin: np.ndarray, distance: np.ndarray, radius: np.ndarray
+) -> list[str]:
+    said = []
+    if len(_finite(radius)):
+        middle = number(float(np.median(_finite(radius))))
+        said.append(
+            f"No change shorter than {middle} (Euclidean length, in the input's units)"
+            " changes the prediction of half of the"
+            f" {counted(len(_finite(radius)), 'input')} whose radius was computed."
+        )
+        said.append(
+            "This certified radius is exact geometry of the input's own region, up to"
+            " rounding: it stops at the first face where the network's map changes."
+            " Beyond that face the prediction may well stay the same, so the radius is"
+            " a lower bound of the distance to another prediction."
+        )
+    if len(_finite(distance)):
+        said += _distances(distance, radius)
+    if len(_finite(margin)):
+        low, middle = np.min(_finite(margin)), np.median(_finite(margin))
+        said.append(
+            f"The largest logit leads the next by {number(float(middle))} in the median"
+            f" and by {number(float(low))} in the closest call."
+        )
+    return said or [_nothing(context)]
+
+
+def _nothing(context: ReportContext) -> str:
+    if context.network.output_size == 1:
+        return "The network has one output, so there are no margins between classes."
+    return "No margin and no distance was computed."
+
+
+def _distances(distance: np.ndarray, radius: np.ndarray) -> list[str]:
+    found = _finite(distance)
+    said = [
+        "The nearest face of an input's own region is"
+        f" {number(float(np.median(found)))} away in the median, from"
+        f" {number(float(found.min()))} to {number(float(found.max()))}."
+    ]
+    both = np.isfinite(distance) & np.isfinite(radius)
+    inside = int((both & (radius < distance)).sum())
+    if both.any() and inside:
+        said.append(
+            f"For {counted(inside, 'input')} of {int(both.sum()):,} the prediction"
+            " changes already inside the region, where the map is affine: there the"
+            " radius is the exact distance to another prediction."
+        )
+    return said
+
+
+def _cards(context: ReportContext, radius: np.ndarray) -> tuple[Card, ...]:
+    found = _finite(radius)
+    if not len(found):
+        return ()
+    correct = _correct(context)
+    middle = float(np.median(found))
+    cards = [
+        Card(
+            value=number(middle),
+            label="certified radius of an input (l2)",
+            note=f"median of {counted(len(found), 'input')}, a lower bound",
+        )
+    ]
+    if correct is not None:
+        sure = int((correct & (radius >= middle)).sum())
+        cards.append(
+            Card(
+                value=percent(sure, len(radius)),
+                label=f"right, and certified to stay so within {number(middle)}",
+                note=f"of {counted(len(radius), 'input')}",
+            )
+        )
+    return tuple(cards)
+
+
+def _panels(
+    context: ReportContext, margin: np.ndarray, distance: np.ndarray, radius: np.ndarray
+) -> Figure | None:
+    drawn: list[tuple[str, Draw]] = []
+    if np.isfinite(margin).any():
+        correct = _correct(context)
+        label = "largest logit minus the next"
+        drawn.append(("Margin", lambda ax: margins(margin, correct, ax, label=label)))
+    l2 = "l2 length, in the input's units"
+    for title, values, colour in (
+        ("Distance to the nearest face", distance, BLUE),
+        ("Certified radius", radius, GREEN),
+    ):
+        if np.isfinite(values).any():
+            draw = partial(distribution, values, label=l2, log=True, colour=colour)
+            drawn.append((title, draw))
+    if not drawn:
+        return None
+    caption = (
+        "Over all inputs: lead of the predicted class, distance to the nearest face of"
+        " the region, and the radius within which the prediction is certified."
+    )
+    alt = f"{counted(len(drawn), 'histogram')} over the inputs"
+    content = panels_markup(drawn, name="margins", size=(3.3, 2.5))
+    return Figure(format="html", content=content, caption=caption, alt=alt)
+
+
+def _certified(context: ReportContext, radius: np.ndarray) -> Figure | None:
+    if not np.isfinite(radius).any():
+        return None
+    correct = _correct(context)
+    what = "predicted as labelled and " if correct is not None else ""
+    content = as_svg(
+        lambda ax: certified_share(radius, correct, ax, label="radius (l2)"),
+        name="certified-share",
+        size=(6.4, 2.9),
+    )
+    caption = (
+        f"Share of all inputs that are {what}certified to keep their prediction within a"
+        " radius. Inputs whose radius was not computed count as not certified; the true"
+        " share is this one or more."
+    )
+    alt = "Falling curve of the certified share against the radius"
+    return Figure(format="svg", content=content, caption=caption, alt=alt)
+
+
+def _examples(context: ReportContext, radius: np.ndarray) -> Figure | None:
+    nearest, farthest = extremes(radius)
+    return gallery(
+        context,
+        [
+            ("Smallest certified radius", nearest, lambda i: number(radius[i])),
+            ("Largest certified radius", farthest, lambda i: number(radius[i])),
+        ],
+        caption="Inputs by certified radius: what the network says, the position in"
+        " samples.parquet and the radius.",
+    )
+
+
+def _layers(context: ReportContext) -> Table | None:
+    if "boundary_layer" not in context.samples:
+        return None
+    counts = context.samples["boundary_layer"].dropna().value_counts()
+    if not len(counts):
+        return None
+    order = {layer.name: i for i, layer in enumerate(context.network.layers)}
+    names = sorted(counts.index, key=lambda name: order.get(str(name), len(order)))
+    total = int(counts.sum())
+    rows = tuple(
+        (str(name), int(counts[name]), percent(int(counts[name]), total))
+        for name in names
+    )
+    return Table(
+        columns=("layer", "inputs", "share"),
+        rows=rows,
+        caption="Layer whose unit switches at the nearest face of the input's region",
+    )
+
+
+def _check(radius: np.ndarray, distance: np.ndarray) -> str:
+    known = np.isfinite(distance)
+    if not known.any():
+        return ""
+    row = int(np.flatnonzero(known)[np.argmin(distance[known])])
+    if np.isfinite(radius).any():
+        row = int(np.nanargmin(radius))
+    return (
+        f"found = rl.boundary_distance(network, x[{row} : {row} + 1])\n"
+        f"float(found[0]), samples.boundary_distance[{row}]\n"
+        f"samples.region_radius_l2[{row}]  # not larger than either"
+    )
+
+
+MARGINS = Section(
+    name="margins",
+    title="How far until something changes",
+    questions=("prediction", "slope", "boundary"),
+    seconds=8.0,
+    bytes_=900_000,
+    build=build,
+)
