@@ -55,8 +55,8 @@ class Survey:
 def survey(
     network: Network,
     x: object,
-    labels: object = None,
     /,
+    labels: object = None,
     *,
     out: str | Path,
     questions: Sequence[str | Question] | None = None,
