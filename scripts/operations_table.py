@@ -1,7 +1,7 @@
 """Write the tables of supported operations from the importers' registry.
 
-    python scripts/operations_table.py            # write both tables
-    python scripts/operations_table.py --check README.md
+python scripts/operations_table.py            # write both tables
+python scripts/operations_table.py --check README.md
 """
 
 import argparse
@@ -16,6 +16,13 @@ from relulens.importers.registry import Rule, operations_table, rules
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- operations: begin -->\n", "<!-- operations: end -->\n"
 SOURCES = {"ai.onnx": "ONNX", "aten": "PyTorch (`torch.export`, ATen)"}
+INTRODUCTION = """\
+Made from the importers' registry by `scripts/operations_table.py`; do not edit. An
+operation that is not here stops the import, and the error names every such node.
+*Becomes* lists the kinds of [node](concepts.md) that an operation turns into: exact
+polyhedral questions need `Affine`, `TwoSlope` and `Maximum`; evaluation, tangent maps
+and spectra take every kind.
+"""
 KINDS = {
     "Affine": "`Affine`: exact, linear maps and biases",
     "TwoSlope": "`TwoSlope`: exact, a slope on each side of 0",
@@ -38,11 +45,7 @@ def domains() -> list[str]:
 def page() -> str:
     parts = [
         "# Supported operations\n",
-        "Made from the importers' registry by `scripts/operations_table.py`; do not edit."
-        " An operation that is not here stops the import, and the error names every such"
-        " node. *Becomes* lists the kinds of [node](concepts.md) an operation turns into:"
-        " exact polyhedral questions need `Affine`, `TwoSlope` and `Maximum`; evaluation,"
-        " tangent maps and spectra take every kind.\n",
+        INTRODUCTION,
     ]
     for domain in domains():
         parts += [f"## {heading(domain)}\n", operations_table(rules(domain))]
@@ -50,7 +53,9 @@ def page() -> str:
 
 
 def names(chosen: Sequence[Rule], kind: str) -> str:
-    found = sorted({rule.operation for rule in chosen if kind in rule.kinds}, key=str.lower)
+    found = sorted(
+        {rule.operation for rule in chosen if kind in rule.kinds}, key=str.lower
+    )
     return ", ".join(f"`{name.removesuffix('.default')}`" for name in found) or "–"
 
 
@@ -69,12 +74,17 @@ def readme() -> str:
     return before + BEGIN + "\n".join(lines) + "\n" + END + after
 
 
-DOCUMENTS: dict[str, Callable[[], str]] = {"docs/operations.md": page, "README.md": readme}
+DOCUMENTS: dict[str, Callable[[], str]] = {
+    "docs/operations.md": page,
+    "README.md": readme,
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", choices=list(DOCUMENTS), help="compare, do not write")
+    parser.add_argument(
+        "--check", choices=list(DOCUMENTS), help="compare, do not write"
+    )
     chosen = parser.parse_args().check
     if chosen is None:
         for name, text in DOCUMENTS.items():

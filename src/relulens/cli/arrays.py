@@ -2,6 +2,7 @@
 
 import math
 import os
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Rows: TypeAlias = "Mapping[str, np.ndarray]"
+
 
 def check_out(out: str, overwrite: bool) -> Path:
     """Return the path of an output file, if it may be written.
@@ -64,8 +66,10 @@ def _write_npz(path: Path, batches: Iterable[Rows]) -> int:
 
     parts = list(batches)
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    with path.open("wb") as file:
-        np.savez_compressed(file, **joined)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, values in joined.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, values, allow_pickle=False)
     return len(next(iter(joined.values())))
 
 
@@ -88,7 +92,8 @@ def _table(rows: Rows) -> "pa.Table":
     """Return rows as a table; an array of more axes is a column of flat lists."""
     import pyarrow as pa
 
-    columns, shapes = {}, {}
+    columns: dict[str, pa.Array] = {}
+    shapes: dict[bytes, bytes] = {}
     for name, values in rows.items():
         if values.ndim == 1:
             columns[name] = pa.array(values)

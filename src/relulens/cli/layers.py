@@ -36,10 +36,6 @@ def layer_of(text: str | None) -> int | str | None:
 
 
 def slope_bytes(network: "Network", layer: str | None, at: str) -> int:
-    """Return the bytes of one dense slope from the input to a layer.
-
-    Raises:
-        UnknownNameError: No layer has this name or number.
-    """
+    """Return the bytes of one dense slope from the input to a layer."""
     end = network.nodes[network.find(layer_of(layer), at)]
     return 8 * network.input_size * math.prod(end.shape)

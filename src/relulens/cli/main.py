@@ -1,5 +1,6 @@
 """The ``relulens`` command: its commands, and what each failure exits with."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -38,10 +39,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code; refusals are one line on stderr.
     """
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = cli.main(
-            args=None if arguments is None else list(arguments),
+            args=given,
             prog_name="relulens",
+            obj=shlex.join(["relulens", *given]),
             standalone_mode=False,
         )
     except click.exceptions.Abort:
@@ -52,6 +55,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.ClickException as error:
         click.echo(f"error: {error.format_message()}", err=True)
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            click.echo(f"See {error.ctx.command_path} --help.", err=True)
         return error.exit_code
     except RelulensError as error:
         click.echo(f"error: {error}", err=True)

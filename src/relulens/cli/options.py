@@ -1,7 +1,7 @@
 """Options that several commands share, gathered into one value per group."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,6 +10,7 @@ import click
 from relulens.cli.progress import Mode
 
 if TYPE_CHECKING:
+    from relulens.data.arrangement import Layout
     from relulens.data.data_set import DataSet
     from relulens.graph.network import Network
 
@@ -39,6 +40,26 @@ class ModelOptions:
     allow_unsafe: bool
     dtype: str
     device: str
+
+    def changed(self) -> list[str]:
+        """Return the flags that were given, as they are written."""
+        flags = {"allow_unsafe": "--allow-unsafe-model"}
+        return [flags.get(name, f"--{name}") for name in self._given()]
+
+    def recipe(self, path: str) -> str:
+        """Return the Python that gives the same network."""
+        words = {name: repr(value) for name, value in self._given().items()}
+        if self.domain is not None:
+            words["domain"] = f"rl.Box({self.domain[0]!r}, {self.domain[1]!r})"
+        if "dtype" in words:
+            words["dtype"] = f"torch.{self.dtype}"
+        given = "".join(f", {name}={text}" for name, text in words.items())
+        return f"rl.load({path!r}{given})"
+
+    def _given(self) -> dict[str, object]:
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        usual = {"dtype": "float64", "device": "cpu", "allow_unsafe": False}
+        return {k: v for k, v in values.items() if v != usual.get(k)}
 
     def load(self, path: str) -> "Network":
         """Return the network of a model file."""
@@ -76,7 +97,7 @@ class DataOptions:
     path: str | None
     samples: int | None
     seed: int
-    layout: str | None
+    layout: "Layout | None"
     scale: float | None
     label: str | None
 
@@ -120,41 +141,40 @@ def progress_options(command: Command) -> Command:
 
 def chosen_model(context: click.Context) -> ModelOptions:
     """Return how the model of a command is read."""
+    kept = context.meta
     return ModelOptions(
-        mean=_kept(context, "mean"),
-        std=_kept(context, "std"),
-        domain=_kept(context, "domain"),
-        output=_kept(context, "output"),
-        arch=_kept(context, "arch"),
-        allow_unsafe=_kept(context, "allow_unsafe_model"),
-        dtype=_kept(context, "dtype"),
-        device=_kept(context, "device"),
+        mean=kept["relulens.mean"],
+        std=kept["relulens.std"],
+        domain=kept["relulens.domain"],
+        output=kept["relulens.output"],
+        arch=kept["relulens.arch"],
+        allow_unsafe=kept["relulens.allow_unsafe_model"],
+        dtype=kept["relulens.dtype"],
+        device=kept["relulens.device"],
     )
 
 
 def chosen_data(context: click.Context) -> DataOptions:
     """Return which inputs a command uses."""
+    kept = context.meta
     return DataOptions(
-        path=_kept(context, "data"),
-        samples=_kept(context, "samples"),
-        seed=_kept(context, "seed"),
-        layout=_kept(context, "layout"),
-        scale=_kept(context, "scale"),
-        label=_kept(context, "label"),
+        path=kept["relulens.data"],
+        samples=kept["relulens.samples"],
+        seed=kept["relulens.seed"],
+        layout=kept["relulens.layout"],
+        scale=kept["relulens.scale"],
+        label=kept["relulens.label"],
     )
 
 
 def chosen_progress(context: click.Context) -> Mode:
     """Return what a command shows while it runs."""
-    return "none" if _kept(context, "quiet") else _kept(context, "progress")
+    kept = context.meta
+    return "none" if kept["relulens.quiet"] else kept["relulens.progress"]
 
 
-def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
     context.meta[f"relulens.{parameter.name}"] = value
-
-
-def _kept(context: click.Context, name: str) -> Any:
-    return context.meta[f"relulens.{name}"]
 
 
 def _keep_numbers(
@@ -182,8 +202,8 @@ _numbers = partial(
 )
 
 _MODEL = (
-    _numbers("--mean", help="Subtracted from inputs: a number, or one a channel (R,G,B)."),
-    _numbers("--std", help="Inputs are divided by it, likewise."),
+    _numbers("--mean", help="Subtracted from inputs: a number or R,G,B."),
+    _numbers("--std", help="Inputs are divided by it: a number or R,G,B."),
     _option(
         "--domain",
         nargs=2,
@@ -223,13 +243,15 @@ _DATA = (
         metavar="N",
         help="Use N inputs, chosen at random; all by default.",
     ),
-    _option("--seed", type=int, default=0, show_default=True, help="Of all that is random."),
+    _option(
+        "--seed", type=int, default=0, show_default=True, help="Seed of all chance."
+    ),
     _option(
         "--layout",
         type=click.Choice(["NCHW", "NHWC"]),
         help="Where the data have their channels.",
     ),
-    _option("--scale", type=float, metavar="S", help="Divide the data by S, such as 255."),
+    _option("--scale", type=float, metavar="S", help="Divide the data by S (255)."),
     _option("--label", metavar="NAME", help="Column or array of the labels."),
 )
 _PROGRESS = (

@@ -45,23 +45,21 @@ class PerInput:
 
 def per_input_options(command: Command) -> Command:
     """Add the options of every command that writes one answer an input."""
-    for option in reversed(
-        (
-            click.argument("model", metavar="MODEL"),
-            data_options,
-            click.option(
-                "--out",
-                required=True,
-                metavar="FILE",
-                help="Where to: a name that ends in .npz or .parquet.",
-            ),
-            click.option("--overwrite", is_flag=True, help="Replace the file."),
-            click.option("--json", "as_json", is_flag=True, help="Say it in JSON."),
-            model_options,
-            progress_options,
-            click.pass_context,
-        )
-    ):
+    for option in reversed((
+        click.argument("model", metavar="MODEL"),
+        data_options,
+        click.option(
+            "--out",
+            required=True,
+            metavar="FILE",
+            help="Where to: a name that ends in .npz or .parquet.",
+        ),
+        click.option("--overwrite", is_flag=True, help="Replace the file."),
+        click.option("--json", "as_json", is_flag=True, help="Say it in JSON."),
+        model_options,
+        progress_options,
+        click.pass_context,
+    )):
         command = option(command)
     return command
 
