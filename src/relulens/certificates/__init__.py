@@ -1,0 +1,1 @@
+"""Proofs that come with verdicts, and their checkers: weights in, yes or no out."""

@@ -1,0 +1,1 @@
+"""What a layer forgets: pre-images of features, with certificates, and twins."""

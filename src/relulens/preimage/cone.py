@@ -1,0 +1,171 @@
+"""Decide whether equalities and inequalities leave a direction, with a proof."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from relulens.certificates.rank import FullRank, RowCount
+from relulens.certificates.recession import Recession
+from relulens.certificates.rounding import Array
+from relulens.certificates.spanning import PositiveSpanning
+from relulens.certificates.subjects import Matrix, Weights
+from relulens.certificates.system import Indices, System, take
+from relulens.errors import MemoryLimitError
+from relulens.graph.linear_map import check_bytes
+from relulens.preimage.kernel import Kernel, kernel, norms
+from relulens.preimage.positive_span import candidates
+from relulens.preimage.proofs import (
+    coordinate_direction,
+    prove_full_rank,
+    prove_recession,
+    prove_spanning,
+)
+
+Certificate: TypeAlias = FullRank | PositiveSpanning | Recession | RowCount
+Left: TypeAlias = Literal["none", "some", "undecided"]
+PROJECTED_BYTES = 1 << 30
+_EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Cone:
+    """What directions a system leaves.
+
+    Attributes:
+        left: ``"none"``, ``"some"``, or ``"undecided"``.
+        certificate: The proof, checked; nothing if undecided.
+        reason: Why it is undecided, or which proof it is.
+        margin: For none the smallest multiplier over the largest, for some the slack of
+            the direction over its length; 0 on a boundary, nothing if rows were counted.
+        kernel: What the equalities leave, if it was computed.
+        used: Positions of inequalities that are not constant on the kernel.
+        projected: Their rows in the kernel's basis, of norm one.
+        iterations: Newton steps.
+        method: What settled it.
+    """
+
+    left: Left
+    certificate: Certificate | None
+    reason: str
+    margin: float | None = None
+    kernel: Kernel | None = None
+    used: Indices | None = None
+    projected: Array | None = None
+    iterations: int = 0
+    method: str = "counting"
+
+
+def projected(below: Matrix, basis: Array) -> tuple[Indices, Array]:
+    """Return which rows are not constant on a subspace, and these rows there, scaled.
+
+    A row is constant if its norm there is below rounding of its own norm, never of
+    another row's.
+    """
+    p, q = below.shape[0], basis.shape[1]
+    check_bytes(
+        f"the inequalities [{p}, {q}] where the equalities hold",
+        8 * p * q,
+        PROJECTED_BYTES,
+        "Ask about an earlier or smaller layer.",
+    )
+    rows = np.ascontiguousarray(below @ basis)
+    size, whole = norms(rows), norms(below)
+    used = np.flatnonzero(size > 100 * _EPS * np.sqrt(basis.shape[0]) * whole)
+    kept = rows if used.size == p else rows[used]
+    kept /= size[used, None]
+    return used, kept
+
+
+def decide(system: System, weights: Weights) -> Cone:
+    """Return whether the system leaves a direction, with a checked proof.
+
+    Args:
+        system: Rows that are zero, and rows that are not positive.
+        weights: The rows as numbers.
+
+    Cost:
+        One factorisation of the equalities, one product with their kernel, 0 to 15
+        Newton steps, one inverse; for a layer 784 to 3500 about a fifth of a second.
+    """
+    k, p, n = system.equal.count, system.below.count, weights.ins
+    if k < n and k + p <= n:
+        count = RowCount(system=system, equalities=k, inequalities=p, columns=n)
+        return Cone(left="some", certificate=count, reason="fewer rows than coordinates")
+    equal = take(weights, system.equal).matrix
+    below = take(weights, system.below).matrix
+    if k >= n:
+        full = prove_full_rank(system, weights)
+        if full is not None:
+            return _full(full)
+    single = coordinate_direction(system, weights, equal, below)
+    if single is not None:
+        reason = "one coordinate moves freely"
+        return Cone(
+            left="some", certificate=single, reason=reason, margin=0.0, method="coordinate"
+        )
+    try:
+        left = kernel(equal)
+        if left.rank == n:
+            return _by_rank(system, weights, left)
+        used, rows = projected(below, left.basis)
+    except MemoryLimitError as error:
+        return Cone(left="undecided", certificate=None, reason=str(error), method="none")
+    return _by_candidates(system, weights, left, used, rows)
+
+
+def _full(proof: FullRank) -> Cone:
+    reason = "the equalities have full rank"
+    return Cone(left="none", certificate=proof, reason=reason, method="rank")
+
+
+def _by_rank(system: System, weights: Weights, left: Kernel) -> Cone:
+    proof = prove_full_rank(system, weights, left.independent)
+    if proof is not None:
+        return _full(proof)
+    reason = f"full rank rests on a pivot gap of {left.gap:.3g}, which proves nothing"
+    return Cone(
+        left="undecided", certificate=None, reason=reason, kernel=left, method="none"
+    )
+
+
+def _by_candidates(
+    system: System, weights: Weights, left: Kernel, used: Indices, rows: Array
+) -> Cone:
+    steps = 0
+    for method, found in candidates(rows):
+        steps += found.iterations
+        proof: Certificate | None
+        if found.kind == "spanning":
+            proof = prove_spanning(system, weights, left, used, rows, found.vector)
+            margin = float(found.vector.min() / found.vector.max())
+        else:
+            proof = prove_recession(system, weights, left, left.basis @ found.vector)
+            reach = (rows @ found.vector).max(initial=0.0) if used.size else 0.0
+            margin = max(0.0, -float(reach / np.linalg.norm(found.vector)))
+        if proof is None:
+            continue
+        spanning = found.kind == "spanning"
+        return Cone(
+            left="none" if spanning else "some",
+            certificate=proof,
+            reason="the rows span positively" if spanning else "a direction is left",
+            margin=margin,
+            kernel=left,
+            used=used,
+            projected=rows,
+            iterations=steps,
+            method=method,
+        )
+    gap = "" if np.isinf(left.gap) else f"; the rank's pivot gap is {left.gap:.3g}"
+    return Cone(
+        left="undecided",
+        certificate=None,
+        reason=f"no multipliers and no direction passed their check{gap}",
+        margin=0.0,
+        kernel=left,
+        used=used,
+        projected=rows,
+        iterations=steps,
+        method="none",
+    )

@@ -1,0 +1,254 @@
+"""Turn what the solver found into certificates that their checkers accept."""
+
+import numpy as np
+import torch
+from scipy.linalg import lapack, qr, solve_triangular
+
+from relulens.certificates.rank import FullRank, Inverse, RankEvidence, Shift
+from relulens.certificates.recession import Recession
+from relulens.certificates.rounding import Array
+from relulens.certificates.spanning import PositiveSpanning
+from relulens.certificates.subjects import Matrix, Weights
+from relulens.certificates.system import Indices, System, take
+from relulens.preimage.kernel import Kernel, norms
+from relulens.preimage.rational import rational_direction
+
+INVERSE_COLUMNS = 1024
+"""Up to so many columns an inverse is stored; beyond, a shift of the Gram matrix."""
+
+
+def _dense(rows: Matrix) -> Array:
+    return rows if isinstance(rows, np.ndarray) else rows.toarray()
+
+
+def pivot_rows(rows: Array) -> Indices:
+    """Return as many rows as columns, chosen by partial pivoting, well conditioned."""
+    _, swaps, _ = lapack.dgetrf(rows)
+    order = np.arange(rows.shape[0])
+    for i, j in enumerate(swaps.tolist()):
+        order[i], order[j] = order[j], order[i]
+    return order[: rows.shape[1]]
+
+
+def inverse_of(rows: Matrix, positions: Indices, dtype: torch.dtype) -> Inverse | None:
+    """Return an approximate inverse of the chosen rows."""
+    square = _dense(rows[positions])
+    try:
+        inverse = np.linalg.inv(square)
+    except np.linalg.LinAlgError:
+        return None
+    if not np.isfinite(inverse).all():
+        return None
+    return Inverse(
+        rows=torch.from_numpy(np.asarray(positions, dtype=np.int64)),
+        inverse=torch.from_numpy(inverse).to(dtype),
+    )
+
+
+def _narrowed(evidence: RankEvidence) -> RankEvidence:
+    if isinstance(evidence, Inverse):
+        small = evidence.inverse.to(torch.float32)
+        return Inverse(rows=evidence.rows, inverse=small)
+    return evidence
+
+
+def shifts_of(rows: Matrix) -> list[Shift]:
+    """Return shifts to try, from an estimate of the smallest eigenvalue."""
+    product = rows.T @ rows
+    gram = np.asfortranarray(_dense(product))
+    factor, info = lapack.dpotrf(gram, lower=1)
+    if info != 0:
+        return []
+    vector = np.random.default_rng(0).standard_normal(gram.shape[0])
+    least = np.inf
+    for _ in range(12):
+        vector /= np.linalg.norm(vector)
+        vector, _ = lapack.dpotrs(factor, vector, lower=1)
+        least = 1 / float(np.linalg.norm(vector))
+    return [Shift(shift=least * share) for share in (0.5, 0.1)]
+
+
+def prove_full_rank(
+    system: System, weights: Weights, positions: Indices | None = None
+) -> FullRank | None:
+    """Return a proof that the equalities alone leave no direction, if there is one.
+
+    Args:
+        system: The equalities and inequalities; the latter are left out.
+        weights: The rows as numbers.
+        positions: Rows to invert; chosen by pivoting by default.
+    """
+    none = system.below.at(np.zeros(0, dtype=np.int64))
+    bare = System(subject=system.subject, equal=system.equal, below=none)
+    rows = take(weights, bare.equal).matrix
+    attempts: list[RankEvidence] = []
+    if rows.shape[1] <= INVERSE_COLUMNS:
+        if positions is None:
+            scale = norms(rows)
+            unit = _dense(rows) / np.where(scale > 0, scale, 1.0)[:, None]
+            positions = pivot_rows(unit)
+        exact = inverse_of(rows, positions, torch.float64)
+        attempts = [] if exact is None else [_narrowed(exact), exact]
+    else:
+        attempts = list(shifts_of(rows))
+    for evidence in attempts:
+        proof = FullRank(system=bare, evidence=evidence)
+        if proof.check(weights):
+            return proof
+    return None
+
+
+def prove_spanning(
+    system: System,
+    weights: Weights,
+    kernel: Kernel,
+    used: Indices,
+    G: Array,
+    multipliers: Array,
+) -> PositiveSpanning | None:
+    """Return a proof that no direction is left, if the multipliers give one.
+
+    Args:
+        system: The rows.
+        weights: The rows as numbers.
+        kernel: What the equalities leave.
+        used: Positions of the inequalities that G is about.
+        G: Their rows in the basis of the kernel, of norm one.
+        multipliers: One a row of G, positive, with ``G^T multipliers = 0``.
+    """
+    equal, below = system.equal.at(kernel.independent), system.below.at(used)
+    part = System(subject=system.subject, equal=equal, below=below)
+    rows = take(weights, equal.with_rows(below)).matrix
+    lower = rows[equal.count :]
+    scale = norms(np.asarray(lower @ kernel.basis))
+    factors = multipliers / scale
+    factors = factors / factors.max()
+    if not (factors > 0).all():
+        return None
+    on_equal = kernel.solve(-np.asarray(lower.T @ factors))
+    values = torch.from_numpy(np.concatenate([on_equal, factors]))
+    for evidence in _span_evidence(rows, equal.count, kernel, G, factors * scale):
+        proof = PositiveSpanning(system=part, multipliers=values, evidence=evidence)
+        if proof.check(weights):
+            return proof
+    return None
+
+
+def _span_evidence(
+    rows: Matrix, equal: int, kernel: Kernel, G: Array, size: Array
+) -> list[RankEvidence]:
+    if rows.shape[1] > INVERSE_COLUMNS:
+        return list(shifts_of(rows))
+    if equal > kernel.rank:
+        first = kernel.independent[: kernel.rank]
+    else:
+        first = np.arange(equal)
+    chosen = pivot_rows(G * size[:, None])
+    positions = np.concatenate([first, equal + chosen])
+    exact = inverse_of(rows, positions, torch.float64)
+    return [] if exact is None else [_narrowed(exact), exact]
+
+
+def coordinate_direction(
+    system: System, weights: Weights, equal: Matrix, below: Matrix
+) -> Recession | None:
+    """Return a single coordinate that no equality reads and no inequality opposes."""
+    if equal.shape[0]:
+        free = np.asarray((equal != 0).sum(0)).reshape(-1) == 0
+    else:
+        free = np.ones(equal.shape[1], dtype=bool)
+    for sign in (1.0, -1.0):
+        opposed = np.asarray((below * sign > 0).sum(0)).reshape(-1) > 0
+        for place in np.flatnonzero(free & ~opposed)[:1]:
+            d = np.zeros(equal.shape[1])
+            d[place] = sign
+            proof = _exact(system, d)
+            if proof.check(weights):
+                return proof
+    return None
+
+
+def _exact(system: System, d: Array) -> Recession:
+    return Recession(
+        system=system,
+        direction=torch.from_numpy(d),
+        held=torch.zeros(0, dtype=torch.int64),
+    )
+
+
+def prove_recession(
+    system: System, weights: Weights, kernel: Kernel, direction: Array
+) -> Recession | None:
+    """Return a proof that a direction is left, at this one or next to it."""
+    rows = take(weights, system.equal.with_rows(system.below)).matrix
+    equal = system.equal.count
+    scale = norms(rows)
+    d = direction / np.abs(direction).max()
+    value = np.asarray(rows @ d)[equal:]
+    if equal == 0 and value.max(initial=-1.0) <= 0:
+        proof = _exact(system, d)
+        if proof.check(weights):
+            return proof
+    for tau in (1e-12, 1e-9, 1e-6):
+        proof = _nearby(system, weights, kernel, rows, scale, d, tau)
+        if proof is not None:
+            return proof
+    polished = rational_direction(rows, equal, scale, d)
+    if polished is not None and (proof := _exact(system, polished)).check(weights):
+        return proof
+    return None
+
+
+def _nearby(
+    system: System,
+    weights: Weights,
+    kernel: Kernel,
+    rows: Matrix,
+    scale: Array,
+    d: Array,
+    tau: float,
+) -> Recession | None:
+    equal = system.equal.count
+    value = np.asarray(rows @ d)
+    weak = (np.abs(value) <= tau * scale) & (scale > 0)
+    weak[:equal] = False
+    edge = np.flatnonzero(weak)
+    held = np.concatenate([kernel.independent[: kernel.rank], edge])
+    if not isinstance(rows, np.ndarray) and (edge.size or equal > kernel.rank):
+        return None
+    if held.size == 0:
+        return None
+    if isinstance(rows, np.ndarray):
+        kept, inverse = _right_inverse(rows, held, scale)
+        d = d - inverse @ (rows[held[kept]] @ d)
+        d = d - inverse @ (rows[held[kept]] @ d)
+        held, attempts = held[kept], [torch.from_numpy(inverse)]
+        attempts.insert(0, attempts[0].to(torch.float32))
+    else:
+        attempts = shifts_of(rows[held].T)
+    if not np.abs(d).max() > 0:
+        return None
+    for evidence in attempts:
+        proof = Recession(
+            system=system,
+            direction=torch.from_numpy(d / np.abs(d).max()),
+            held=torch.from_numpy(held),
+            evidence=evidence,
+        )
+        if proof.check(weights):
+            return proof
+    return None
+
+
+def _right_inverse(rows: Array, held: Indices, scale: Array) -> tuple[Indices, Array]:
+    """Return which held rows are independent, and a right inverse of these."""
+    unit = rows[held] / scale[held, None]
+    basis, triangle, order = qr(
+        unit.T, mode="economic", pivoting=True, check_finite=False
+    )
+    pivots = np.abs(np.diag(triangle))
+    rank = int((pivots > 1e-11 * pivots[0]).sum())
+    kept = order[:rank]
+    turned = solve_triangular(triangle[:rank, :rank], basis[:, :rank].T)
+    return kept, turned.T / scale[held[kept]]
+
