@@ -2,13 +2,13 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from relulens.plot.theme import (
     BLUE,
     GREEN,
     INK,
     LINE,
-    MUTED,
     logarithmic,
     new_axes,
     number,
@@ -44,11 +44,11 @@ def distribution(
     known = all_[np.isfinite(all_)]
     shown = known[known > 0] if log else known
     styled(ax, grid="y")
-    ax.set_xlabel(label)
+    ax.set_xlabel(label + _note(len(all_) - len(known), len(known) - len(shown)))
     ax.set_ylabel("inputs")
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     if len(shown):
         _bars(ax, shown, log=log, colour=colour)
-    _note(ax, len(all_) - len(known), len(known) - len(shown))
     return ax
 
 
@@ -78,20 +78,10 @@ def _bars(ax: Axes, shown: np.ndarray, *, log: bool, colour: str) -> None:
     )
 
 
-def _note(ax: Axes, missing: int, unshown: int) -> None:
-    parts = [f"{missing} not computed"] if missing else []
-    parts += [f"{unshown} at zero or below"] if unshown else []
-    if parts:
-        ax.text(
-            1.0,
-            0.98,
-            ", ".join(parts),
-            transform=ax.transAxes,
-            ha="right",
-            va="top",
-            fontsize=9,
-            color=MUTED,
-        )
+def _note(missing: int, unshown: int) -> str:
+    parts = [f"{missing:,} not computed"] if missing else []
+    parts += [f"{unshown:,} at zero or below"] if unshown else []
+    return f"\n{', '.join(parts)}" if parts else ""
 
 
 def certified_share(
@@ -104,7 +94,8 @@ def certified_share(
     """Draw, for every radius, the share of all inputs certified at least that far.
 
     Args:
-        radii: Certified radius of each input [N]; NaN, not computed, counts as zero.
+        radii: Certified radius of each input [N]; NaN, not computed, counts as not
+            certified at all.
         correct: Whether each input is classified as labelled [N]; others count as not
             certified. All count by default.
         ax: Where to draw; new axes by default.
@@ -114,10 +105,9 @@ def certified_share(
         The axes, one falling step line from the share at radius zero.
     """
     ax = new_axes(4.6, 3.0) if ax is None else ax
-    given = np.asarray(radii, dtype=np.float64).reshape(-1)
-    radius = np.where(np.isfinite(given), given, 0.0)
+    radius = np.asarray(radii, dtype=np.float64).reshape(-1)
     counted = np.ones(len(radius), bool) if correct is None else np.asarray(correct)
-    kept = np.sort(radius[counted.astype(bool)])
+    kept = np.sort(radius[counted.astype(bool) & np.isfinite(radius)])
     share = 100.0 * np.arange(len(kept), -1, -1) / max(len(radius), 1)
     places = np.concatenate([[0.0], kept])
     ax.step(places, share, where="pre", color=GREEN, linewidth=2)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from relulens.plot.theme import BLUE, ORANGE, legend, new_axes, styled
 
@@ -40,6 +41,7 @@ def margins(
         ax.hist(parts, bins=BINS, stacked=True, color=colours, label=names, rwidth=0.92)
     ax.set_xlabel(label)
     ax.set_ylabel("inputs")
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     styled(ax, grid="y")
     legend(ax)
     return ax

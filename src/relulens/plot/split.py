@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from relulens.plot.theme import BLUE, INK, MUTED, ORANGE, legend, new_axes, styled
+from relulens.plot.theme import INK, MUTED, ORANGE, VIOLET, legend, new_axes, styled
 
 
 def logit_split(
@@ -30,7 +30,7 @@ def logit_split(
     offset = np.asarray(offsets, dtype=np.float64).reshape(-1)
     labels = [str(i) for i in range(len(inner))] if names is None else list(names)
     place = np.arange(len(inner))
-    ax.bar(place - 0.2, inner, 0.38, color=BLUE, label="template part ⟨T, x⟩")
+    ax.bar(place - 0.2, inner, 0.38, color=VIOLET, label="template part ⟨T, x⟩")
     ax.bar(place + 0.2, offset, 0.38, color=ORANGE, label="offset part")
     ax.plot(
         place, inner + offset, "D", color=INK, markersize=5, label="logit, their sum"

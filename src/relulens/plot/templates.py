@@ -31,8 +31,8 @@ def templates(
     """Draw one input's templates side by side on one symmetric scale.
 
     Args:
-        result: Templates; each of shape ``[height, width]``, with channels before it, or
-            a vector, which is drawn as a strip. Channels are summed.
+        result: Templates; each of shape ``[height, width]``, with channels before it,
+            or a vector, which is drawn as a strip. Channels are summed.
         ax: Where to draw; new axes by default.
         index: Which input of the batch.
         names: Names of the outputs; their numbers by default.

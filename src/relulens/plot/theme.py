@@ -18,7 +18,7 @@ SURFACE = "#fefefe"
 BLUE = "#3574b8"
 ORANGE = "#d9731a"
 GREEN = "#25936b"
-RED = "#cc4452"
+VIOLET = "#7a5cc8"
 
 THEMED = {INK: "--ink", MUTED: "--muted", LINE: "--line", SURFACE: "--surface"}
 """Colours that a themed page replaces, and the names of its variables."""
@@ -125,13 +125,16 @@ def number(value: float) -> str:
     """
     if value == 0 or not np.isfinite(value):
         return f"{value:g}"
-    digits, exponent = f"{value:.2e}".split("e")
-    if -4 <= int(exponent) < 3:
-        return f"{value:.3g}"
-    if int(exponent) < 6:
-        return f"{round(value, 2 - int(exponent)):,.0f}"
-    shown = digits.rstrip("0").rstrip(".")
-    return f"{shown}·10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+    digits, raw = f"{value:.2e}".split("e")
+    exponent = int(raw)
+    if -4 <= exponent < 3:
+        text = f"{value:.3g}"
+    elif 3 <= exponent < 6:
+        text = f"{round(value, 2 - exponent):,.0f}"
+    else:
+        shown = digits.rstrip("0").rstrip(".")
+        text = f"{shown}·10{str(exponent).translate(_SUPERSCRIPT)}"
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def as_rows(values: object) -> np.ndarray:

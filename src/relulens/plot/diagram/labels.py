@@ -122,7 +122,7 @@ def map_label(map_: LinearMap) -> str:
         case Adjoint(map=Convolution() as inner):
             return f"transposed conv {_window(inner.windows)}"
         case Adjoint(map=inner):
-            return {"slice": "place", "sum": "repeat"}.get(map_label(inner), "adjoint")
+            return {"slice": "pad", "sum": "repeat"}.get(map_label(inner), "adjoint")
         case AlongAxis():
             return f"dense {map_.matrix.shape[0]}"
         case AveragePool():

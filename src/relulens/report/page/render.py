@@ -126,7 +126,7 @@ def cell_text(value: Cell) -> str:
 
     Example:
         >>> cell_text(0.000123456), cell_text(None), cell_text(True)
-        ('1.23·10⁻⁴', '', 'yes')
+        ('0.000123', '', 'yes')
     """
     match value:
         case None:

@@ -24,7 +24,7 @@ def fitted(
     Returns:
         The page; where words alone exceed the limit, the page without any picture.
     """
-    kept = list(contents)
+    kept = [(section, within_budget(section, content)) for section, content in contents]
     page = whole(kept)
     while len(page.encode()) > limit:
         largest = _largest_picture(kept)

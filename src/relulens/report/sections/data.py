@@ -1,4 +1,4 @@
-"""The data: its range beside the domain, its classes, and how accurate the network is."""
+"""The data: its range beside the domain, its classes, and the network's accuracy."""
 
 import numpy as np
 
@@ -21,7 +21,8 @@ MOST_CLASSES = 30
 def build(context: ReportContext) -> SectionContent:
     """Say what the inputs are and how the network does on them."""
     figure = _examples(context)
-    sentences = [_accuracy(context), *_range(context), *context.data.notes]
+    sentences = [_accuracy(context), *_range(context)]
+    sentences += [_sentence(note) for note in context.data.notes]
     if context.options.sensitive:
         sentences.append("No input is shown: the report was asked to be sensitive.")
     correct, total = _correct(context)
@@ -35,6 +36,11 @@ def build(context: ReportContext) -> SectionContent:
         undone=not_reached(context, ("prediction",)),
         cards=(Card(value=share, label="accuracy", note=note),) if total else (),
     )
+
+
+def _sentence(note: str) -> str:
+    end = "" if note.endswith((".", "!", "?")) else "."
+    return f"{note[:1].upper()}{note[1:]}{end}"
 
 
 def _correct(context: ReportContext) -> tuple[int, int]:
@@ -120,9 +126,9 @@ def _examples(context: ReportContext) -> Figure | None:
                 lambda i: f"leads by {number(lead[i])}",
             ),
         ],
-        caption=f"Inputs that the network got most clearly {listed(shown)}, with what it"
-        " says and by how much the label's logit trails or leads the others."
-        " The number is the position in samples.parquet.",
+        caption=f"Inputs that the network got most clearly {listed(shown)}: what it"
+        " says, the position in samples.parquet, and by how much the label's logit"
+        " trails or leads the others.",
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from relulens.plot.distribution import certified_share, distribution
 from relulens.plot.margins import margins
 from relulens.plot.theme import BLUE, GREEN
-from relulens.plot.vector import Draw, as_svg
+from relulens.plot.vector import Draw
 from relulens.report.context import ReportContext
 from relulens.report.page.panels import panels_markup
 from relulens.report.section import Card, Figure, Section, SectionContent, Table
@@ -26,15 +26,14 @@ def build(context: ReportContext) -> SectionContent:
     radius = numbers(context.samples, "region_radius_l2")
     distance = numbers(context.samples, "boundary_distance")
     margin = numbers(context.samples, "margin")
-    drawn = [_panels(context, margin, distance, radius)]
-    drawn += [_certified(context, radius), _examples(context, radius)]
+    drawn = [_panels(context, margin, distance, radius), _examples(context, radius)]
     return SectionContent(
         sentences=tuple(_sentences(context, margin, distance, radius)),
         figures=tuple(figure for figure in drawn if figure is not None),
         table=_layers(context),
         check=_check(radius, distance),
         undone=not_reached(context, ("prediction", "slope", "boundary")),
-        cards=_cards(context, radius),
+        cards=_cards(margin, radius),
     )
 
 
@@ -102,26 +101,24 @@ def _distances(distance: np.ndarray, radius: np.ndarray) -> list[str]:
     return said
 
 
-def _cards(context: ReportContext, radius: np.ndarray) -> tuple[Card, ...]:
-    found = _finite(radius)
-    if not len(found):
-        return ()
-    correct = _correct(context)
-    middle = float(np.median(found))
-    cards = [
-        Card(
-            value=number(middle),
-            label="certified radius of an input (l2)",
-            note=f"median of {counted(len(found), 'input')}, a lower bound",
-        )
-    ]
-    if correct is not None:
-        sure = int((correct & (radius >= middle)).sum())
+def _cards(margin: np.ndarray, radius: np.ndarray) -> tuple[Card, ...]:
+    radii, leads = _finite(radius), _finite(margin)
+    cards = []
+    if len(radii):
         cards.append(
             Card(
-                value=percent(sure, len(radius)),
-                label=f"right, and certified to stay so within {number(middle)}",
-                note=f"of {counted(len(radius), 'input')}",
+                value=number(float(np.median(radii))),
+                label="certified radius of an input (l2)",
+                note=f"median of {counted(len(radii), 'input')}, a lower bound",
+            )
+        )
+    if len(leads):
+        middle = number(float(np.median(leads)))
+        cards.append(
+            Card(
+                value=number(float(leads.min())),
+                label="lead of the closest prediction (logit)",
+                note=f"of {counted(len(leads), 'input')}; the median lead is {middle}",
             )
         )
     return tuple(cards)
@@ -143,34 +140,25 @@ def _panels(
         if np.isfinite(values).any():
             draw = partial(distribution, values, label=l2, log=True, colour=colour)
             drawn.append((title, draw))
-    if not drawn:
-        return None
     caption = (
         "Over all inputs: lead of the predicted class, distance to the nearest face of"
         " the region, and the radius within which the prediction is certified."
     )
-    alt = f"{counted(len(drawn), 'histogram')} over the inputs"
-    content = panels_markup(drawn, name="margins", size=(3.3, 2.5))
-    return Figure(format="html", content=content, caption=caption, alt=alt)
-
-
-def _certified(context: ReportContext, radius: np.ndarray) -> Figure | None:
-    if not np.isfinite(radius).any():
+    if np.isfinite(radius).any():
+        right = _correct(context)
+        what = "predicted as labelled and " if right is not None else ""
+        share = partial(certified_share, radius, right, label=l2)
+        drawn.append(("Share certified at least that far", share))
+        caption += (
+            f" Last, the share of all inputs that are {what}certified to keep their"
+            " prediction that far: inputs without a radius count as not certified, so"
+            " the true share is this one or more."
+        )
+    if not drawn:
         return None
-    correct = _correct(context)
-    what = "predicted as labelled and " if correct is not None else ""
-    content = as_svg(
-        lambda ax: certified_share(radius, correct, ax, label="radius (l2)"),
-        name="certified-share",
-        size=(6.4, 2.9),
-    )
-    caption = (
-        f"Share of all inputs that are {what}certified to keep their prediction within a"
-        " radius. Inputs whose radius was not computed count as not certified; the true"
-        " share is this one or more."
-    )
-    alt = "Falling curve of the certified share against the radius"
-    return Figure(format="svg", content=content, caption=caption, alt=alt)
+    alt = f"{counted(len(drawn), 'distribution')} over the inputs"
+    content = panels_markup(drawn, name="margins", size=(4.1, 2.6))
+    return Figure(format="html", content=content, caption=caption, alt=alt)
 
 
 def _examples(context: ReportContext, radius: np.ndarray) -> Figure | None:

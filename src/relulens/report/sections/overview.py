@@ -104,15 +104,15 @@ def _layers(network: Network) -> Table | None:
         return None
     shown = network.layers[:MOST_LAYERS]
     rows = tuple(
-        (i, layer.name, layer.operation, shape_label(network.nodes[layer.output].shape))
+        (i, layer.name, shape_label(network.nodes[layer.output].shape))
         for i, layer in enumerate(shown)
     )
     left = len(network.layers) - len(shown)
     rest = f"; {left} more in layers.parquet" if left else ""
     return Table(
-        columns=("layer", "name", "operation", "shape of its features"),
+        columns=("layer", "name", "features"),
         rows=rows,
-        caption=f"Nonlinear layers, by the index and name to ask for them{rest}",
+        caption=f"Nonlinear layers{rest}",
     )
 
 

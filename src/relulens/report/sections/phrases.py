@@ -64,13 +64,13 @@ def numbers(samples: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def class_name(context: ReportContext, index: float) -> str:
-    """Return the name of a class, its number where it has none."""
+    """Return the name of a class, its number where it has no name."""
     if not math.isfinite(index):
-        return "none"
+        return "nothing"
     names = context.class_names
     place = int(index)
     if names is None or not 0 <= place < len(names):
-        return f"class {place}"
+        return str(place)
     return names[place]
 
 

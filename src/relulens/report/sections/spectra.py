@@ -1,5 +1,7 @@
 """Singular values: how many directions of the input survive, layer by layer."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -126,8 +128,9 @@ def _conditions(done: pd.DataFrame) -> list[str]:
     names = after.drop_duplicates("layer").set_index("layer")["name"]
     return [
         "Largest over smallest nonzero singular value, which bounds how much a small"
-        f" error in the features may grow on the way back: {number(ratio[first])} after"
-        f" {names[first]}, {number(ratio[last])} after {names[last]} (median)."
+        " relative error in the features may grow on the way back to the input:"
+        f" {number(ratio[first])} after {names[first]}, {number(ratio[last])} after"
+        f" {names[last]} (median)."
     ]
 
 
@@ -155,7 +158,7 @@ def _spread(items: list[int], most: int) -> list[int]:
 
 
 def _effect(context: ReportContext, shown: int) -> Figure | None:
-    values = context.values
+    values: Mapping[tuple[int, int, str], np.ndarray] = context.values  # noqa: PD011
     layers = [
         i
         for i in range(len(context.network.layers))
@@ -176,14 +179,15 @@ def _effect(context: ReportContext, shown: int) -> Figure | None:
     caption = (
         "Effect of the nonlinearities: singular values of the slope from the input to"
         " just before (dashed) and just after (solid) a layer, largest first, at input"
-        f" #{shown}. Where a solid line ends earlier, the nonlinearity removed directions."
+        f" #{shown}. Where a solid line ends before its dashed one, the nonlinearity"
+        " removed directions."
     )
     alt = f"Spectra before and after {counted(len(chosen), 'nonlinearity', 'layers')}"
     return Figure(format="svg", content=content, caption=caption, alt=alt)
 
 
 def _decay(context: ReportContext, shown: int) -> Figure | None:
-    values = context.values
+    values: Mapping[tuple[int, int, str], np.ndarray] = context.values  # noqa: PD011
     layers = [
         i
         for i in [*range(len(context.network.layers)), -1]
@@ -197,9 +201,10 @@ def _decay(context: ReportContext, shown: int) -> Figure | None:
         lambda ax: spectrum(named, ax), name="decay-over-layers", size=SIZE
     )
     caption = (
-        "Decay over layers: singular values of the slope from the input to the features"
-        f" of each layer, largest first, at input #{shown}. A line that ends early or"
-        " falls steeply belongs to a layer that keeps few directions, or keeps them badly."
+        "Decay over layers: singular values of the slope from the input to the"
+        f" features of each layer, largest first, at input #{shown}. A line that ends"
+        " early or falls steeply belongs to a layer that keeps few directions, or keeps"
+        " them badly."
     )
     alt = f"Spectra of {counted(len(chosen), 'layer')} by depth"
     return Figure(format="svg", content=content, caption=caption, alt=alt)
@@ -222,8 +227,8 @@ def _table(layers: pd.DataFrame) -> Table | None:
         "active_fraction": "active",
         "dead_units": "never active",
     }
-    there = [column for column in headings if column in layers]
-    if not len(layers) or "after_rank" not in layers:
+    there = [c for c in headings if c in layers and layers[c].notna().any()]
+    if len(there) < 2:
         return None
     rows = tuple(
         tuple(_cell(column, value) for column, value in zip(there, row, strict=True))

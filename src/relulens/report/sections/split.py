@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from relulens.plot.theme import BLUE, ORANGE
+from relulens.plot.theme import ORANGE, VIOLET
 
 WIDTH, HEIGHT, BAR = 100.0, 18.0, 6.0
 
@@ -24,7 +24,7 @@ def split_markup(inner: float, offset: float, reach: float) -> Markup:
         Markup('<rect x="{:.1f}" y="{}" width="{:.1f}" height="{}" fill="{}"/>').format(
             min(middle, place(value)), y, abs(place(value) - middle), BAR, colour
         )
-        for value, y, colour in ((inner, 2.0, BLUE), (offset, 10.0, ORANGE))
+        for value, y, colour in ((inner, 2.0, VIOLET), (offset, 10.0, ORANGE))
     )
     mark = Markup(
         '<path d="M{0:.1f} 0.5 V17.5" stroke="var(--ink)" stroke-width="2"/>'

@@ -28,6 +28,13 @@ from relulens.report.sections.split import split_markup
 
 MOST_OUTPUTS = 10
 BYTES_OF_ROWS = 256 << 20
+FULL_COLOUR = 0.995
+HOW_TO_READ = (
+    " Red pixels raise the class's logit and blue ones lower it, on one symmetric scale"
+    f" for all, full at the largest {100 * (1 - FULL_COLOUR):.1g} % of the entries."
+    " Below each, the logit's template part (violet bar) and offset part (orange bar);"
+    " the upright mark is their sum, the number beside the class."
+)
 
 
 def build(context: ReportContext) -> SectionContent:
@@ -43,7 +50,7 @@ def build(context: ReportContext) -> SectionContent:
         figures += _share_figure(share)
     else:
         chosen = _chosen(context)
-        split = [_one(context, row, why) for row, why in chosen]
+        split = [_one(context, *item, first=item is chosen[0]) for item in chosen]
         figures += [figure for figure, _ in split]
         sentences += _equality([error for _, error in split])
         figures += _share_figure(share)
@@ -131,7 +138,9 @@ def _chosen(context: ReportContext) -> list[tuple[int, str]]:
     return list(picked.items())
 
 
-def _one(context: ReportContext, row: int, why: str) -> tuple[Figure, float]:
+def _one(
+    context: ReportContext, row: int, why: str, *, first: bool
+) -> tuple[Figure, float]:
     """Return the figure of one input and how far the split is from the logits."""
     x = context.points([row])
     found = templates(context.network, x, limit=BYTES_OF_ROWS)
@@ -141,13 +150,13 @@ def _one(context: ReportContext, row: int, why: str) -> tuple[Figure, float]:
     words = verdict_on(context, row)
     left = len(logits) - len(best)
     rest = f" The {MOST_OUTPUTS} outputs with the largest logits." if left > 0 else ""
+    how = HOW_TO_READ if first else " Read it as above."
     figure = Figure(
         format="html",
         content=_tiles(context, x[0], found, best, words).encode(),
-        caption=f"Input #{row}, {why}, classified as {words}, and the template of each"
-        " class there: red pixels raise its logit, blue ones lower it, on one scale"
-        " for all. Bars: template part (blue) and offset part (orange) of the logit;"
-        f" the upright mark is their sum, the number beside the class.{rest}",
+        caption=(
+            f"Input #{row}, {why}, and the template of each class there.{rest}{how}"
+        ),
         alt=f"Input {row} beside its templates and the split of its logits",
     )
     return figure, error
@@ -164,7 +173,8 @@ def _tiles(
     shown = found.rows[0].numpy()[best]
     inner, offsets = found.inner[0].numpy(), found.offsets[0].numpy()
     parts = np.stack([inner, offsets, inner + offsets])[:, best]
-    reach = max((float(np.abs(summed(t)).max()) for t in shown), default=0.0)
+    strengths = np.concatenate([np.abs(summed(t)).reshape(-1) for t in shown])
+    reach = float(np.quantile(strengths, FULL_COLOUR))
     tiles = []
     for place, template in enumerate(shown):
         name = class_name(context, float(best[place]))
@@ -175,7 +185,7 @@ def _tiles(
         png = signed_png(template, reach)
         tiles.append(picture_markup(png, f"template of {name}", below=said + bars))
     input_ = picture_markup(input_png(x, low, high), f"input, {words}", "input", words)
-    beside = Markup('<div class="beside">{}<div>{}</div></div>')
+    beside = Markup('<div class="beside">{}<div class="beside-many">{}</div></div>')
     return beside.format(gallery_markup([input_]), gallery_markup(tiles))
 
 
