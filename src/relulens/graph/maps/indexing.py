@@ -194,7 +194,8 @@ class Gather(LinearMap):
     def apply(self, x: Tensor) -> Tensor:
         """Return the gathered entries."""
         flat = self.index.reshape(-1)
-        taken = x.flatten(1).index_select(1, flat.clamp(min=0))
+        entries = x.reshape(x.shape[0], math.prod(self.in_shape))
+        taken = entries.index_select(1, flat.clamp(min=0))
         return taken.mul_(flat >= 0).reshape(x.shape[0], *self.out_shape)
 
     def adjoint(self, y: Tensor) -> Tensor:
