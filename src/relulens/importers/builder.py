@@ -55,6 +55,18 @@ class Builder:
         self.nodes.append(node)
         return len(self.nodes) - 1
 
+    def mark(self) -> "BuilderMark":
+        """Return what ``rewind`` needs to forget everything that is added from now on."""
+        names = dict(self.cuts), dict(self._taken), dict(self._layer_names)
+        return BuilderMark(len(self.nodes), len(self.layers), *names)
+
+    def rewind(self, mark: "BuilderMark") -> None:
+        """Forget everything that was added since a mark."""
+        del self.nodes[mark.nodes :]
+        del self.layers[mark.layers :]
+        self.cuts, self._taken = dict(mark.cuts), dict(mark.taken)
+        self._layer_names = dict(mark.layer_names)
+
     def cut(self, name: str, value: Value) -> None:
         """Let a source name stand for a value; the first use of a name wins."""
         self.cuts.setdefault(name, value.node)
@@ -252,6 +264,25 @@ class Builder:
                 f"cannot import {name!r}: {bad} of its {numbers.numel()} coefficients"
                 " are NaN or infinite. Train or export the model again."
             )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BuilderMark:
+    """A moment of a builder's life.
+
+    Attributes:
+        nodes: Number of nodes then.
+        layers: Number of layers then.
+        cuts: Names of values then.
+        taken: Names of nodes then.
+        layer_names: Names of layers then.
+    """
+
+    nodes: int
+    layers: int
+    cuts: dict[str, int]
+    taken: dict[str, int]
+    layer_names: dict[str, int]
 
 
 def _unique(name: str, taken: dict[str, int]) -> str:

@@ -38,6 +38,7 @@ __all__ = [
     "slice_axis",
     "split",
     "stack",
+    "tile",
 ]
 
 
@@ -161,6 +162,22 @@ def flip(build: Builder, name: str, x: Value, axes: Sequence[int]) -> Value:
     index = np.arange(math.prod(x.shape)).reshape(x.shape)
     flipped = np.flip(index, tuple(x.axis(axis) for axis in axes)).copy()
     return build.linear(name, x, x.dims, Gather(x.shape, torch.from_numpy(flipped)))
+
+
+def tile(build: Builder, name: str, x: Value, repeats: Sequence[int]) -> Value:
+    """Return the value repeated side by side, so many times along every axis.
+
+    Raises:
+        InvalidArgumentError: The batch axis is repeated.
+    """
+    around: list[int] = []
+    for axis, (dim, count) in enumerate(zip(x.dims, repeats, strict=True)):
+        if count != 1:
+            x.axis(axis)  # Refuses the batch axis.
+        around.extend([1] * len(dim.parts()) if isinstance(dim, BatchAxis) else [count])
+    places = np.tile(np.arange(math.prod(x.shape)).reshape(x.shape), around)
+    dims = with_lengths(x.dims, places.shape)
+    return build.linear(name, x, dims, Gather(x.shape, torch.from_numpy(places)))
 
 
 def split(

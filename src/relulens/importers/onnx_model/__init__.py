@@ -1,0 +1,1 @@
+"""A reader of ONNX files: proto in, nodes out."""
