@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from relulens.cli.progress import Mode
+from relulens.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from relulens.data.arrangement import Layout
@@ -77,7 +78,7 @@ class ModelOptions:
             arch=self.arch,
             allow_unsafe=self.allow_unsafe,
             dtype={"float32": torch.float32, "float64": torch.float64}[self.dtype],
-            device=self.device,
+            device=_device(self.device),
         )
 
 
@@ -118,6 +119,21 @@ class DataOptions:
             scale=self.scale,
             label=self.label,
         )
+
+
+def _device(name: str) -> str:
+    """Return a device's name if torch can compute there."""
+    import torch
+
+    try:
+        torch.zeros(1, device=name)
+    # Where torch was built without a backend, it asserts.
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InvalidArgumentError(
+            f"cannot compute on --device {name!r}: {str(error).splitlines()[0]} Leave it"
+            " out for the CPU."
+        ) from error
+    return name
 
 
 def _scalar(numbers: tuple[float, ...] | None) -> float | tuple[float, ...] | None:

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from relulens.cli.arrays import Rows, check_out, write_rows
+from relulens.cli.exits import FAILED_SAMPLES, OK
 from relulens.cli.options import (
     Command,
     chosen_data,
@@ -72,8 +73,11 @@ def write_answers(
     out: str,
     overwrite: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Read the model and the data, answer for every input, and write the answers.
+
+    Returns:
+        The exit code: 1 if an input has another ``status`` than ``"ok"``.
 
     Raises:
         UsageError: No data are named.
@@ -87,9 +91,22 @@ def write_answers(
     announce(mode, f"reading {model}")
     network = chosen_model(context).load(model)
     data = options.read(network)
+    failed = 0
+
+    def counted(rows: Iterator[Rows]) -> Iterator[Rows]:
+        nonlocal failed
+        for batch in rows:
+            failed += int((batch["status"] != "ok").sum()) if "status" in batch else 0
+            yield batch
+
     with progress(mode, question.words) as report:
-        count = write_rows(path, _answers(question, network, data, report))
-    _tell(mode, as_json, {"out": str(path), "rows": count, "what": question.words})
+        count = write_rows(path, counted(_answers(question, network, data, report)))
+    said = {"what": question.words, "rows": count, "failed": failed, "out": str(path)}
+    if as_json:
+        click.echo(json.dumps(said))
+    elif mode != "none":
+        click.echo(f"{question.words} of {count} inputs ({failed} failed): {path}")
+    return FAILED_SAMPLES if failed else OK
 
 
 def _answers(
@@ -105,10 +122,3 @@ def _answers(
         rows = question.answer(network, torch.as_tensor(data.take(chosen)))
         yield {"row": data.index[chosen], **rows}
         report(int(start + len(chosen)), len(data))
-
-
-def _tell(mode: str, as_json: bool, said: dict[str, Any]) -> None:
-    if as_json:
-        click.echo(json.dumps(said))
-    elif mode != "none":
-        click.echo(f"{said['what']} of {said['rows']} inputs: {said['out']}")

@@ -95,11 +95,10 @@ def _report(
     context: click.Context, model: str | None, mode: Mode, settings: dict[str, Any]
 ) -> "Report":
     chosen, inputs = chosen_model(context), chosen_data(context)
-    if (model is None) != (inputs.path is None):
-        missing = "--data PATH" if model else "MODEL, the network that the data are for"
+    if model is None and inputs.path is not None:
         raise click.UsageError(
-            f"cannot write the report: {'no data are' if model else 'no model is'}"
-            f" named. Pass {missing}; or neither, for the example that ships."
+            f"cannot write a report on {inputs.path} alone: no model is named. Pass"
+            " MODEL, the network that the data are for; or neither, for the example."
         )
     announce(mode, "reading the example" if model is None else f"reading {model}")
     from relulens.report.report import report as write
@@ -115,7 +114,7 @@ def _report(
                 samples=inputs.samples, seed=inputs.seed, progress=tell, **settings
             )
     network = chosen.load(model)
-    data = inputs.read(network)
+    data = None if inputs.path is None else inputs.read(network)
     recipe = chosen.recipe(model)
     with progress(mode, "report") as tell:
         return write(

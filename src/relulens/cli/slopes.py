@@ -25,7 +25,7 @@ def slopes(
     out: str,
     overwrite: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Write slope, offset and margin of the affine map at every input.
 
     The network is slope @ x + offset on the region of x; margin says how far the
@@ -36,7 +36,7 @@ def slopes(
         row_bytes=lambda network: slope_bytes(network, layer, at),
         answer=lambda network, x: _answer(network, x, layer, at),
     )
-    write_answers(
+    return write_answers(
         context, question, model, out=out, overwrite=overwrite, as_json=as_json
     )
 

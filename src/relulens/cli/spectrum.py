@@ -29,7 +29,7 @@ def spectrum(
     out: str,
     overwrite: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Write singular values and rank of the slope at every input.
 
     The slope goes from the input to a layer. Values are sorted, largest first; the rank
@@ -40,7 +40,7 @@ def spectrum(
         row_bytes=lambda network: slope_bytes(network, layer, at),
         answer=lambda network, x: _answer(network, x, layer, at, k),
     )
-    write_answers(
+    return write_answers(
         context, question, model, out=out, overwrite=overwrite, as_json=as_json
     )
 
