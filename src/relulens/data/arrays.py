@@ -53,7 +53,9 @@ def read_npz(path: Path, label: str | None = None) -> Source:
             name that inputs go by.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(file):
+            file.seek(0)
+            archive = np.load(file, allow_pickle=False)
             by_lower = {key.lower(): key for key in archive.files}
             x_key, y_key = _keys(path, by_lower, archive, label)
             rows = archive[x_key]

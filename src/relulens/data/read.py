@@ -95,10 +95,14 @@ def array_data(
     """
     rows = _numbers(x)
     if network is not None and rows.shape[1:] != network.input_shape:
-        network.as_input(torch.as_tensor(rows[:1] if rows.ndim else rows))
+        network.as_input(torch.zeros((), dtype=network.dtype).expand(rows.shape))
     found = None if labels is None else np.asarray(_numbers(labels))
     read = Source(
-        rows=rows, labels=found, title=source, format="array", recipe="array_data(x, y, "
+        rows=rows,
+        labels=found,
+        title=source,
+        format="array",
+        recipe="array_data(x, y, ",
     )
     return fitted(read, network, Choice(samples=samples, seed=seed))
 

@@ -23,6 +23,7 @@ SAMPLE_COLUMNS: dict[str, str] = {
     "nearest_class": "the class c of that smallest value",
     "slope_status": "ok, or why the columns of this question are null",
     "boundary_distance": "l2 distance to the nearest face of the input's region",
+    "boundary_complete": "whether that distance is exact; else it is a lower bound",
     "boundary_layer": "name of the layer whose unit that face belongs to",
     "boundary_unit": "flat index of that unit in its layer",
     "region_radius_l2": "smaller of boundary_distance and margin_distance: no smaller"

@@ -6,6 +6,7 @@ from relulens.errors import InvalidArgumentError
 from relulens.graph.network import Network
 from relulens.survey.question import Question
 from relulens.survey.questions.activity import activity
+from relulens.survey.questions.boundary import boundary
 from relulens.survey.questions.prediction import prediction
 from relulens.survey.questions.slope import slope
 from relulens.survey.questions.spectra import spectra
@@ -15,6 +16,7 @@ CATALOGUE: dict[str, Callable[[Network], Question]] = {
     "activity": activity,
     "slope": slope,
     "spectra": spectra,
+    "boundary": boundary,
 }
 """Cheap questions first, so that a short budget answers most of them."""
 

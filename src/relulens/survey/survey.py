@@ -147,6 +147,7 @@ def _engine(engine: str | Engine) -> Engine:
 def _left(plan: Plan) -> tuple[list[Task], tuple[str, ...]]:
     """Return the tasks that are not done, and the damaged files among them."""
     todo, damaged = [], []
+    remove_leftovers(plan.out)
     for name in plan.questions:
         remove_leftovers(plan.folder(name))
         for task in plan.tasks(name):
