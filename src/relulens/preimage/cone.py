@@ -77,12 +77,13 @@ def projected(below: Matrix, basis: Array) -> tuple[Indices, Array]:
     return used, kept
 
 
-def decide(system: System, weights: Weights) -> Cone:
+def decide(system: System, weights: Weights, left: Kernel | None = None) -> Cone:
     """Return whether the system leaves a direction, with a checked proof.
 
     Args:
         system: Rows that are zero, and rows that are not positive.
         weights: The rows as numbers.
+        left: The kernel of the equalities, if it was computed before.
 
     Cost:
         One factorisation of the equalities, one product with their kernel, 0 to 15
@@ -94,7 +95,7 @@ def decide(system: System, weights: Weights) -> Cone:
         return Cone(left="some", certificate=count, reason="fewer rows than coordinates")
     equal = take(weights, system.equal).matrix
     below = take(weights, system.below).matrix
-    if k >= n:
+    if k >= n and left is None:
         full = prove_full_rank(system, weights)
         if full is not None:
             return _full(full)
@@ -105,7 +106,7 @@ def decide(system: System, weights: Weights) -> Cone:
             left="some", certificate=single, reason=reason, margin=0.0, method="coordinate"
         )
     try:
-        left = kernel(equal)
+        left = kernel(equal) if left is None else left
         if left.rank == n:
             return _by_rank(system, weights, left)
         used, rows = projected(below, left.basis)
@@ -141,7 +142,7 @@ def _by_candidates(
             margin = float(found.vector.min() / found.vector.max())
         else:
             proof = prove_recession(system, weights, left, left.basis @ found.vector)
-            reach = (rows @ found.vector).max(initial=0.0) if used.size else 0.0
+            reach = (rows @ found.vector).max() if used.size else 0.0
             margin = max(0.0, -float(reach / np.linalg.norm(found.vector)))
         if proof is None:
             continue

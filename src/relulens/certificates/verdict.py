@@ -1,0 +1,187 @@
+"""The proof of a whole verdict about one input's features."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from relulens.certificates.farkas import Farkas
+from relulens.certificates.rank import FullRank, RowCount
+from relulens.certificates.recession import Recession
+from relulens.certificates.spanning import PositiveSpanning
+from relulens.certificates.statement import (
+    Limits,
+    Reading,
+    Scope,
+    Statement,
+    statement_at,
+    statement_from,
+    subject_of,
+    variable_at,
+)
+from relulens.certificates.subjects import Weights, weights_of
+from relulens.certificates.system import Rows, System
+from relulens.certificates.target import target_of
+from relulens.certificates.verification import Verification, accepted, refused
+from relulens.graph.network import Network
+from relulens.graph.nodes import Maximum
+
+Closed: TypeAlias = FullRank | PositiveSpanning
+Open: TypeAlias = Recession | RowCount
+VERDICTS = ("singleton", "bounded", "unbounded", "empty")
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class PreimageCertificate:
+    """What proves a pre-image's verdict, with the input it is about.
+
+    Attributes:
+        verdict: What is proved: ``"singleton"``, ``"bounded"``, ``"unbounded"`` or
+            ``"empty"``.
+        network: The network, float64.
+        layer: Name of the layer.
+        scope: ``"layer"`` or ``"region"``.
+        x: The input [1, *input_shape], if the features came from one.
+        features: The features [1, *shape], if they were given instead.
+        limits: What the variable is known to satisfy.
+        tolerance: Arguments below it, relative to their terms, count as zero.
+        reading: How arguments that are zero to rounding are read.
+        tangent: Proof about directions that stay in the set for a while: none for a
+            singleton, some for a bounded set.
+        recession: Proof about directions that never leave: none for a bounded set,
+            unless a finite box bounds it, some for an unbounded one.
+        union: Proof that all pieces are bounded, where x's is one of many.
+        contradiction: Proof that there is no point, for an empty set.
+    """
+
+    verdict: str
+    network: Network
+    layer: str
+    scope: Scope
+    x: Tensor | None
+    features: Tensor | None
+    limits: Limits | None
+    tolerance: float
+    reading: Reading
+    tangent: Closed | Open | None = None
+    recession: Closed | Open | None = None
+    union: Closed | None = None
+    contradiction: Farkas | None = None
+
+    def verify(self) -> Verification:
+        """Check the proof from the raw weights, the input, and nothing else."""
+        target = target_of(self.network, self.layer)
+        origin = torch.zeros((1, *self.network.input_shape), dtype=torch.float64)
+        start = origin if self.x is None else self.x
+        subject = subject_of(self.network, target, self.scope, start, self.limits)
+        weights = weights_of(subject)
+        if self.x is not None:
+            point = variable_at(self.network, target, self.scope, self.x)
+            statement = statement_at(
+                self.network,
+                target,
+                subject,
+                weights,
+                self.x,
+                point,
+                limits=self.limits,
+                tol=self.tolerance,
+                reading=self.reading,
+            )
+            if (statement.slack < 0).any():
+                return refused("the input is outside the set it is said to lie in")
+        elif self.features is not None:
+            statement = statement_from(
+                self.network, target, subject, weights, self.features, self.limits
+            )
+        else:
+            return refused("neither an input nor features are given")
+        return self.check(statement, weights)
+
+    def check(self, statement: Statement, weights: Weights) -> Verification:
+        """Check the proof against a statement that was made before."""
+        kind = target_of(self.network, self.layer).kind
+        match self.verdict:
+            case "singleton" if statement.one_of_many:
+                return refused("other pieces of the union are not ruled out")
+            case "singleton":
+                return self._closed(self.tangent, statement.tangent(), weights)
+            case "unbounded":
+                return self._open(self.recession, statement.cone(), weights)
+            case "bounded":
+                if not self._finite():
+                    closed = self._closed(self.recession, statement.cone(), weights)
+                    if not closed:
+                        return closed
+                several = statement.one_of_many and not self._finite()
+                if several and isinstance(kind, Maximum):
+                    every = System(
+                        subject=statement.subject,
+                        equal=statement.equal.at(np.zeros(0, dtype=np.int64)),
+                        below=statement.equal.with_rows(statement.below),
+                    )
+                    closed = self._closed(self.union, every, weights)
+                    if not closed:
+                        return closed
+                return self._open(self.tangent, statement.tangent(), weights)
+            case "empty":
+                return self._empty(statement, weights)
+            case _:
+                return refused(f"{self.verdict!r} is none of {', '.join(VERDICTS)}")
+
+    def _finite(self) -> bool:
+        return self.limits is not None and self.limits.finite
+
+    def _closed(
+        self, part: Closed | Open | None, system: System, weights: Weights
+    ) -> Verification:
+        if not isinstance(part, FullRank | PositiveSpanning):
+            return refused("no proof that no direction is left")
+        used = part.system
+        if not (_within(used.equal, system.equal) and _within(used.below, system.below)):
+            return refused("the proof uses conditions that the features do not give")
+        return part.check(weights)
+
+    def _open(
+        self, part: Closed | Open | None, system: System, weights: Weights
+    ) -> Verification:
+        if not isinstance(part, Recession | RowCount):
+            return refused("no proof that a direction is left")
+        used = part.system
+        if not _within(system.equal, used.equal):
+            return refused("the direction is free of an equality that the features give")
+        if not _within(system.below, used.below.with_rows(used.equal)):
+            return refused("the direction is free of a condition that the features give")
+        return part.check(weights)
+
+    def _empty(self, statement: Statement, weights: Weights) -> Verification:
+        part = self.contradiction
+        if part is None:
+            return refused("no contradiction is given")
+        used, given = part.system, statement
+        rows = used.equal.with_rows(used.below)
+        known = _values(given.equal, given.right[: given.equal.count])
+        below = _values(given.below, given.right[given.equal.count :])
+        stated = part.values.tolist()
+        for place, key in enumerate(_keys(rows)):
+            source = known if place < used.equal.count else below
+            if source.get(key) != stated[place]:
+                return refused("the proof uses conditions that the features do not give")
+        return part.check(weights)
+
+
+def _keys(rows: Rows) -> list[tuple[int, float]]:
+    return list(zip(rows.index.tolist(), rows.sign.tolist(), strict=True))
+
+
+def _values(rows: Rows, right: np.ndarray) -> dict[tuple[int, float], float]:
+    return dict(zip(_keys(rows), right.tolist(), strict=True))
+
+
+def _within(rows: Rows, others: Rows) -> bool:
+    """Tell whether all rows are among others; an equality covers both signs."""
+    code = 2 * rows.index.numpy() + (rows.sign.numpy() > 0)
+    other = 2 * others.index.numpy() + (others.sign.numpy() > 0)
+    return bool(np.isin(code, other).all())

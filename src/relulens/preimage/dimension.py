@@ -1,0 +1,55 @@
+"""The dimension of a polyhedron at a point: which inequalities are equalities."""
+
+import numpy as np
+from scipy.linalg import qr
+
+from relulens.certificates.rounding import Array
+from relulens.preimage.positive_span import candidates
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+def _span(G: Array) -> tuple[int, Array]:
+    """Return the rank of unit rows, and an orthonormal basis [q, rank] of their span."""
+    basis, triangle, _ = qr(G.T, mode="economic", pivoting=True, check_finite=False)
+    pivots = np.abs(np.diag(triangle))
+    rank = int((pivots > 100 * _EPS * max(G.shape) * pivots[0]).sum())
+    return rank, basis[:, :rank]
+
+
+def implied_rank(G: Array) -> int | None:
+    r"""Return the rank of the rows that are zero wherever ``G z <= 0``.
+
+    These are the largest support of :math:`\lambda \ge 0` with :math:`G^T\lambda = 0`
+    (Goldman and Tucker). A direction with ``G z <= 0`` excludes the rows that it makes
+    negative; multipliers that are all positive end the search.
+
+    Args:
+        G: Rows [t, q] of Euclidean norm one, those that are tight.
+
+    Returns:
+        The rank, to rounding; nothing if the search does not end.
+    """
+    while G.shape[0]:
+        rank, basis = _span(G)
+        inside = np.ascontiguousarray(G @ basis)
+        kept = _still_zero(inside)
+        if kept is None:
+            return None
+        if kept.all():
+            return rank
+        G = G[kept]
+    return 0
+
+
+def _still_zero(G: Array) -> np.ndarray | None:
+    """Return which rows some direction does not exclude; all if the rows span."""
+    for _, found in candidates(G):
+        if found.kind == "spanning":
+            if found.vector.min() > 1e-9 * found.vector.max():
+                return np.ones(G.shape[0], dtype=bool)
+            continue
+        value = G @ (found.vector / np.linalg.norm(found.vector))
+        if value.max() <= 1e-9 and value.min() < -1e-7:
+            return value > -1e-7
+    return None
