@@ -3,6 +3,26 @@
 import sys
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from relulens import errors as errors
+    from relulens import plot as plot
+    from relulens.graph.domain import Box as Box
+    from relulens.graph.evaluate import evaluate as evaluate
+    from relulens.graph.network import Network as Network
+    from relulens.graph.tolerances import Tolerances as Tolerances
+    from relulens.importers.layers import from_layers as from_layers
+    from relulens.importers.refresh import refresh as refresh
+    from relulens.importers.scikit_learn import from_sklearn as from_sklearn
+    from relulens.importers.torch_export import from_torch as from_torch
+    from relulens.local.affine_map import local_affine_map as local_affine_map
+    from relulens.local.boundary import boundary_distance as boundary_distance
+    from relulens.local.pattern import activation_pattern as activation_pattern
+    from relulens.local.spectrum import singular_values as singular_values
+    from relulens.local.templates import templates as templates
+    from relulens.report.report import report as report
+    from relulens.survey.survey import survey as survey
 
 # Public name -> the module it lives in; loaded on first use, because torch is slow.
 _HOMES: dict[str, str] = {
@@ -10,21 +30,29 @@ _HOMES: dict[str, str] = {
     "Network": "relulens.graph.network",
     "Tolerances": "relulens.graph.tolerances",
     "activation_pattern": "relulens.local.pattern",
+    "boundary_distance": "relulens.local.boundary",
     "evaluate": "relulens.graph.evaluate",
     "from_layers": "relulens.importers.layers",
+    "from_sklearn": "relulens.importers.scikit_learn",
+    "from_torch": "relulens.importers.torch_export",
     "local_affine_map": "relulens.local.affine_map",
+    "refresh": "relulens.importers.refresh",
     "report": "relulens.report.report",
     "singular_values": "relulens.local.spectrum",
     "survey": "relulens.survey.survey",
     "templates": "relulens.local.templates",
 }
-_ROOMS = ("errors",)
+_ROOMS = ("errors", "plot")
 
 __all__ = [*_HOMES, *_ROOMS]
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name on first use."""
+    """Load a public name on first use.
+
+    Raises:
+        AttributeError: There is no such name.
+    """
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     if name in _ROOMS:
@@ -38,7 +66,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """Keeps ``relulens.report`` the function when the package of that name is loaded."""
+    """Keeps ``relulens.report`` the function when its package is loaded."""
 
     def __setattr__(self, name: str, value: object) -> None:
         """Set an attribute, unless it is a room that has a public name's name."""

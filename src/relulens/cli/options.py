@@ -122,7 +122,11 @@ class DataOptions:
 
 
 def _device(name: str) -> str:
-    """Return a device's name if torch can compute there."""
+    """Return a device's name if torch can compute there.
+
+    Raises:
+        InvalidArgumentError: It cannot.
+    """
     import torch
 
     try:
@@ -130,8 +134,8 @@ def _device(name: str) -> str:
     # Where torch was built without a backend, it asserts.
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InvalidArgumentError(
-            f"cannot compute on --device {name!r}: {str(error).splitlines()[0]} Leave it"
-            " out for the CPU."
+            f"cannot compute on --device {name!r}: {str(error).splitlines()[0]}."
+            " Leave it out for the CPU."
         ) from error
     return name
 
