@@ -22,7 +22,7 @@ class Rows(Protocol):
         """Type of the numbers."""
         ...
 
-    def __getitem__(self, index: np.ndarray) -> np.ndarray:
+    def __getitem__(self, index: np.ndarray, /) -> np.ndarray:
         """Return the rows at these positions."""
         ...
 

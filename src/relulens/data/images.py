@@ -41,7 +41,7 @@ class ImageFiles:
         """Type of the numbers: 0 to 255."""
         return np.dtype(np.uint8)
 
-    def __getitem__(self, index: np.ndarray) -> np.ndarray:
+    def __getitem__(self, index: np.ndarray, /) -> np.ndarray:
         """Return some images [n, height, width(, 3)]."""
         result = np.empty((len(index), *self.shape[1:]), dtype=np.uint8)
         for place, row in enumerate(index):

@@ -121,7 +121,7 @@ def report(
     """
     begun = time.monotonic()
     chosen = _sections(sections)
-    _check_budget(budget)
+    limit = _limit(budget)
     about = subject(network_or_module, x, labels, samples=samples, seed=seed)
     folder = Path(OUT if out is None else out)
     prepare(folder, overwrite=overwrite)
@@ -129,7 +129,7 @@ def report(
         sections=tuple(section.name for section in chosen),
         samples=samples,
         seed=seed,
-        budget=budget,
+        budget=limit,
         sensitive=sensitive,
         bytes_=PAGE_BYTES,
         command=command or _call(about, out),
@@ -153,12 +153,15 @@ def _sections(wanted: Sequence[str] | None) -> list[Section]:
     return [section for name, section in SECTIONS.items() if name in wanted]
 
 
-def _check_budget(budget: float | None) -> None:
-    if budget is not None and not budget >= 0:
+def _limit(budget: float | None) -> float | None:
+    if budget is None or math.isinf(budget):
+        return None
+    if not budget >= 0:
         raise InvalidArgumentError(
             f"cannot work for {budget:g} s: 0 is the least. Pass budget=None for no"
             " limit."
         )
+    return budget
 
 
 def _call(about: Subject, out: str | Path | None) -> str:
@@ -180,14 +183,14 @@ def _ask(
     building = sum(section.seconds for section in chosen)
     budget = options.budget
     left = None if budget is None else max(0.0, budget - min(building, budget / 4))
-    limited = {} if left is None or math.isinf(left) else _SHARES
+    shares = {} if left is None else {name: left * s for name, s in _SHARES.items()}
     return survey(
         about.network,
         about.data,
         out=folder / SURVEY,
         questions=[name for name in CATALOGUE if name in needed],
         budget=left,
-        budgets={name: share * (left or 0.0) for name, share in limited.items()},
+        budgets=shares,
         seed=options.seed,
         progress=progress,
     )

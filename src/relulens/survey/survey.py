@@ -146,7 +146,8 @@ def _engine(engine: str | Engine) -> Engine:
 
 def _left(plan: Plan) -> tuple[list[Task], tuple[str, ...]]:
     """Return the tasks that are not done, and the damaged files among them."""
-    todo, damaged = [], []
+    todo: list[Task] = []
+    damaged: list[str] = []
     remove_leftovers(plan.out)
     for name in plan.questions:
         remove_leftovers(plan.folder(name))

@@ -50,7 +50,9 @@ def read_answers(plan: Plan, name: str, reason: str) -> Answers:
         BrokenShardError: A shard was damaged after it had been checked.
     """
     question = plan.questions[name]
-    tables, arrays, done, total = [], [], 0, 0
+    tables: list[pa.Table] = []
+    arrays: list[Mapping[str, np.ndarray]] = []
+    done, total = 0, 0
     for task in plan.tasks(name):
         shard = read_shard(plan, task)
         total += task.stop - task.start
