@@ -26,7 +26,7 @@ module = nn.Sequential(
     nn.Flatten(), nn.Linear(24 * 16, 64), nn.ReLU(), nn.Linear(64, 10),
 )  # fmt: skip
 optimiser = torch.optim.Adam(module.parameters(), lr=3e-3)
-for _ in range(4):
+for _ in range(3):
     for batch in torch.randperm(len(x)).split(64):
         loss = nn.functional.cross_entropy(module(x[batch]), labels[batch])
         optimiser.zero_grad()

@@ -35,12 +35,12 @@ for c in range(10):
 # The image, and the templates of the best and the second best class.
 best, second = logits.argsort(descending=True)[:2].tolist()
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
-axes[0].imshow(image.reshape(8, 8), cmap="gray_r")
+axes[0].imshow(image.reshape(8, 8).numpy(), cmap="gray_r")
 axes[0].set_title("image")
 rows = found.rows[0].reshape(10, 8, 8)
 limit = float(rows[[best, second]].abs().max())
 for ax, c in zip(axes[1:], (best, second), strict=True):
-    ax.imshow(rows[c], cmap="RdBu_r", vmin=-limit, vmax=limit)
+    ax.imshow(rows[c].numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
     ax.set_title(f"template of {c}: {found.inner[0, c]:.1f}")
 for ax in axes:
     ax.set_axis_off()

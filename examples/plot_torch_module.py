@@ -48,5 +48,5 @@ print("value:", float((m(x) - module(x)).detach().abs().max()))
 # How the slope of one logit looks, and how far it holds.
 distance = rl.boundary_distance(network, x[:1])
 figure, ax = plt.subplots(figsize=(4, 4), layout="constrained")
-ax.imshow(m.slope[0, 0].reshape(8, 8), cmap="RdBu_r")
+ax.imshow(m.slope[0, 0].reshape(8, 8).numpy(), cmap="RdBu_r")
 ax.set_title(f"slope of logit 0, up to a distance of {distance.distance[0]:.1e}")
