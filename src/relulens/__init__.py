@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from relulens.graph.network import Network as Network
     from relulens.graph.tolerances import Tolerances as Tolerances
     from relulens.importers.layers import from_layers as from_layers
+    from relulens.importers.load import load as load
     from relulens.importers.refresh import refresh as refresh
     from relulens.importers.scikit_learn import from_sklearn as from_sklearn
     from relulens.importers.torch_export import from_torch as from_torch
@@ -35,6 +36,7 @@ _HOMES: dict[str, str] = {
     "from_layers": "relulens.importers.layers",
     "from_sklearn": "relulens.importers.scikit_learn",
     "from_torch": "relulens.importers.torch_export",
+    "load": "relulens.importers.load",
     "local_affine_map": "relulens.local.affine_map",
     "refresh": "relulens.importers.refresh",
     "report": "relulens.report.report",

@@ -144,8 +144,8 @@ class Step:
         return found
 
     def number(self, name: str, default: float) -> float:
-        """Return a number attribute."""
-        found = self.attributes.get(name, default)
+        """Return a number attribute; attributes are of single precision in the file."""
+        found = self.attributes.get(name, float(np.float32(default)))
         if not isinstance(found, (int, float)):
             raise self._malformed(name)
         return float(found)
