@@ -24,7 +24,6 @@ from relulens.certificates.rounding import Array
 from relulens.certificates.subjects import LayerMap, RegionMap, Weights
 from relulens.certificates.system import Rows, System, rows_of
 from relulens.certificates.target import Target, clamp_width, slopes
-from relulens.errors import InvalidArgumentError
 from relulens.graph.freeze import freeze
 from relulens.graph.network import Network
 from relulens.graph.nodes import Affine, Maximum, Smooth, TwoSlope
@@ -265,99 +264,3 @@ def domain_rows(
     slack = bounds - matrix @ point
     size = np.abs(matrix) @ np.abs(point) + np.abs(bounds)
     return rows_of(place), np.where(np.abs(slack) <= 1e-14 * size, 0.0, slack)
-
-
-def statement_from(
-    network: Network,
-    target: Target,
-    subject: LayerMap | RegionMap,
-    weights: Weights,
-    features: Tensor,
-    limits: Limits | None,
-) -> Statement:
-    """Return the conditions that given features put on the variable.
-
-    Args:
-        network: The network, float64.
-        target: A layer whose features fix one piece: two-slope and not abs, clamp, or
-            affine.
-        subject: Where the rows are.
-        weights: The rows as numbers.
-        features: Features [1, *shape], in the layer's range.
-        limits: What the variable is known to satisfy.
-
-    Raises:
-        InvalidArgumentError: Features do not fix a single piece of this layer.
-    """
-    y = features.reshape(-1).numpy()
-    part, right = _from_features(network, target, y)
-    ends = _right_sides(weights, limits)
-    extra, _ = domain_rows(weights, limits, np.zeros(weights.ins))
-    below = rows_of(part.below, part.sign).with_rows(extra)
-    return Statement(
-        subject=subject,
-        equal=rows_of(part.equal),
-        below=below,
-        slack=np.full(below.count, np.nan),
-        right=np.concatenate([right, ends]),
-        boundary=torch.zeros(0, dtype=torch.int64),
-        settled=True,
-        active=int(part.equal.size),
-        one_of_many=part.one_of_many,
-        point=torch.zeros(weights.ins, dtype=torch.float64),
-    )
-
-
-def _from_features(
-    network: Network, target: Target, y: Array
-) -> tuple[Conditions, Array]:
-    match target.kind:
-        case Affine():
-            return fixed(y.size), y
-        case TwoSlope() if target.upper is not None:
-            width = clamp_width(network, target)
-            value = y - _clamp_low(network, target)
-            sign, upper = np.sign(value), np.sign(width - value)
-            part = clamped(value, sign.astype(np.int8), width, upper.astype(np.int8))
-            high = np.where(part.sign < 0, -width[part.below], 0.0)
-            return part, np.concatenate([value[part.equal], high])
-        case TwoSlope():
-            negative, positive = slopes(target.kind)
-            if (negative * positive < 0).any():
-                raise _ambiguous(target)
-            rising = np.where(positive != 0, np.sign(positive), np.sign(negative))
-            sign = (np.sign(y) * rising).astype(np.int8)
-            part = two_slopes(y, sign, negative, positive)
-            slope = np.where(sign > 0, positive, negative)
-            z = y / np.where(slope == 0, 1.0, slope)
-            return part, np.concatenate([z[part.equal], np.zeros(part.below.size)])
-        case Maximum() | Smooth():
-            raise _ambiguous(target)
-
-
-def _clamp_low(network: Network, target: Target) -> Array:
-    """Return the lower bound of a clamp, one a unit: its affine readout less its width."""
-    readout = network.nodes[target.feature]
-    bias = readout.bias if isinstance(readout, Affine) else None
-    size = int(np.prod(target.kind.shape))
-    if bias is None:
-        return np.zeros(size)
-    high = bias.to(torch.float64).expand(target.kind.shape).reshape(-1).numpy()
-    return high - clamp_width(network, target)
-
-
-def _ambiguous(target: Target) -> InvalidArgumentError:
-    kind = type(target.kind).__name__
-    return InvalidArgumentError(
-        f"cannot start from features of layer {target.name!r}: it is a {kind} whose"
-        " features fit several pieces, and one is needed. Pass x instead."
-    )
-
-
-def _right_sides(weights: Weights, limits: Limits | None) -> Array:
-    if limits is None:
-        return np.zeros(0)
-    if limits.low is not None and limits.high is not None:
-        low, high = limits.low.numpy(), limits.high.numpy()
-        return np.concatenate([high[np.isfinite(high)], -low[np.isfinite(low)]])
-    return np.zeros(0) if limits.bounds is None else limits.bounds.numpy()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from relulens.certificates.farkas import Farkas
+from relulens.certificates.given_features import slack_at, statement_from
 from relulens.certificates.rank import FullRank, RowCount
 from relulens.certificates.recession import Recession
 from relulens.certificates.spanning import PositiveSpanning
@@ -17,7 +18,6 @@ from relulens.certificates.statement import (
     Scope,
     Statement,
     statement_at,
-    statement_from,
     subject_of,
     variable_at,
 )
@@ -47,6 +47,7 @@ class PreimageCertificate:
         features: The features [1, *shape], if they were given instead.
         limits: What the variable is known to satisfy.
         tolerance: Arguments below it, relative to their terms, count as zero.
+        point: A value of the variable that gives the features, if these were given.
         reading: How arguments that are zero to rounding are read.
         tangent: Proof about directions that stay in the set for a while: none for a
             singleton, some for a bounded set.
@@ -65,6 +66,7 @@ class PreimageCertificate:
     limits: Limits | None
     tolerance: float
     reading: Reading
+    point: Tensor | None = None
     tangent: Closed | Open | None = None
     recession: Closed | Open | None = None
     union: Closed | None = None
@@ -94,25 +96,50 @@ class PreimageCertificate:
                 return refused("the input is outside the set it is said to lie in")
         elif self.features is not None:
             statement = statement_from(
-                self.network, target, subject, weights, self.features, self.limits
+                self.network,
+                target,
+                subject,
+                weights,
+                self.features,
+                self.limits,
+                self.point,
             )
+            if not self._met(statement, weights):
+                return refused("the point does not give the features")
         else:
             return refused("neither an input nor features are given")
         return self.check(statement, weights)
 
-    def check(self, statement: Statement, weights: Weights) -> Verification:
-        """Check the proof against a statement that was made before."""
+    def _met(self, statement: Statement, weights: Weights) -> bool:
+        if self.point is None:
+            return self.verdict == "empty"
+        right = statement.right[: statement.equal.count]
+        equal = slack_at(weights, statement.equal, right, self.point.numpy())
+        return not equal.any() and bool((statement.slack >= 0).all())
+
+    def check(
+        self, statement: Statement, weights: Weights, *, parts: bool = True
+    ) -> Verification:
+        """Check the proof against a statement that was made before.
+
+        Args:
+            statement: The conditions at the input.
+            weights: The rows as numbers.
+            parts: Whether the parts are checked too, not only that they are about these
+                conditions.
+        """
+        given = weights if parts else None
         kind = target_of(self.network, self.layer).kind
         match self.verdict:
             case "singleton" if statement.one_of_many:
                 return refused("other pieces of the union are not ruled out")
             case "singleton":
-                return self._closed(self.tangent, statement.tangent(), weights)
+                return self._closed(self.tangent, statement.tangent(), given)
             case "unbounded":
-                return self._open(self.recession, statement.cone(), weights)
+                return self._open(self.recession, statement.cone(), given)
             case "bounded":
                 if not self._finite():
-                    closed = self._closed(self.recession, statement.cone(), weights)
+                    closed = self._closed(self.recession, statement.cone(), given)
                     if not closed:
                         return closed
                 several = statement.one_of_many and not self._finite()
@@ -122,10 +149,10 @@ class PreimageCertificate:
                         equal=statement.equal.at(np.zeros(0, dtype=np.int64)),
                         below=statement.equal.with_rows(statement.below),
                     )
-                    closed = self._closed(self.union, every, weights)
+                    closed = self._closed(self.union, every, given)
                     if not closed:
                         return closed
-                return self._open(self.tangent, statement.tangent(), weights)
+                return self._open(self.tangent, statement.tangent(), given)
             case "empty":
                 return self._empty(statement, weights)
             case _:
@@ -135,17 +162,19 @@ class PreimageCertificate:
         return self.limits is not None and self.limits.finite
 
     def _closed(
-        self, part: Closed | Open | None, system: System, weights: Weights
+        self, part: Closed | Open | None, system: System, weights: Weights | None
     ) -> Verification:
         if not isinstance(part, FullRank | PositiveSpanning):
             return refused("no proof that no direction is left")
         used = part.system
         if not (_within(used.equal, system.equal) and _within(used.below, system.below)):
             return refused("the proof uses conditions that the features do not give")
+        if weights is None:
+            return accepted("the proof is about these conditions")
         return part.check(weights)
 
     def _open(
-        self, part: Closed | Open | None, system: System, weights: Weights
+        self, part: Closed | Open | None, system: System, weights: Weights | None
     ) -> Verification:
         if not isinstance(part, Recession | RowCount):
             return refused("no proof that a direction is left")
@@ -154,6 +183,8 @@ class PreimageCertificate:
             return refused("the direction is free of an equality that the features give")
         if not _within(system.below, used.below.with_rows(used.equal)):
             return refused("the direction is free of a condition that the features give")
+        if weights is None:
+            return accepted("the proof is about these conditions")
         return part.check(weights)
 
     def _empty(self, statement: Statement, weights: Weights) -> Verification:

@@ -8,9 +8,10 @@ from relulens.certificates.statement import Statement
 from relulens.certificates.subjects import Weights
 from relulens.certificates.system import System, rows_of, take
 from relulens.errors import MemoryLimitError
-from relulens.preimage.cone import Certificate, Cone, decide, projected
+from relulens.preimage.cone import Certificate, Cone, decide
 from relulens.preimage.dimension import implied_rank
 from relulens.preimage.kernel import Kernel, kernel
+from relulens.preimage.projected import projected
 from relulens.preimage.result import Verdict
 
 KERNEL_COLUMNS = 4096
@@ -129,10 +130,11 @@ def _dimension(statement: Statement, weights: Weights, left: Kernel) -> int | No
     if freedom == 0 or tight.size == 0:
         return freedom
     try:
-        _, rows = projected(take(weights, statement.below.at(tight)).matrix, left.basis)
+        rows = take(weights, statement.below.at(tight)).matrix
+        inside = projected(rows, left.basis)
     except MemoryLimitError:
         return None
-    implied = implied_rank(rows)
+    implied = implied_rank(inside.rows)
     return None if implied is None else freedom - implied
 
 

@@ -7,14 +7,13 @@ import numpy as np
 
 from relulens.certificates.rank import FullRank, RowCount
 from relulens.certificates.recession import Recession
-from relulens.certificates.rounding import Array
 from relulens.certificates.spanning import PositiveSpanning
-from relulens.certificates.subjects import Matrix, Weights
-from relulens.certificates.system import Indices, System, take
+from relulens.certificates.subjects import Weights
+from relulens.certificates.system import System, take
 from relulens.errors import MemoryLimitError
-from relulens.graph.linear_map import check_bytes
-from relulens.preimage.kernel import Kernel, kernel, norms
+from relulens.preimage.kernel import Kernel, kernel
 from relulens.preimage.positive_span import candidates
+from relulens.preimage.projected import Projected, projected
 from relulens.preimage.proofs import (
     coordinate_direction,
     prove_full_rank,
@@ -24,8 +23,6 @@ from relulens.preimage.proofs import (
 
 Certificate: TypeAlias = FullRank | PositiveSpanning | Recession | RowCount
 Left: TypeAlias = Literal["none", "some", "undecided"]
-PROJECTED_BYTES = 1 << 30
-_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -39,8 +36,7 @@ class Cone:
         margin: For none the smallest multiplier over the largest, for some the slack of
             the direction over its length; 0 on a boundary, nothing if rows were counted.
         kernel: What the equalities leave, if it was computed.
-        used: Positions of inequalities that are not constant on the kernel.
-        projected: Their rows in the kernel's basis, of norm one.
+        inside: The inequalities on the kernel, if they were computed.
         iterations: Newton steps.
         method: What settled it.
     """
@@ -50,31 +46,9 @@ class Cone:
     reason: str
     margin: float | None = None
     kernel: Kernel | None = None
-    used: Indices | None = None
-    projected: Array | None = None
+    inside: Projected | None = None
     iterations: int = 0
     method: str = "counting"
-
-
-def projected(below: Matrix, basis: Array) -> tuple[Indices, Array]:
-    """Return which rows are not constant on a subspace, and these rows there, scaled.
-
-    A row is constant if its norm there is below rounding of its own norm, never of
-    another row's.
-    """
-    p, q = below.shape[0], basis.shape[1]
-    check_bytes(
-        f"the inequalities [{p}, {q}] where the equalities hold",
-        8 * p * q,
-        PROJECTED_BYTES,
-        "Ask about an earlier or smaller layer.",
-    )
-    rows = np.ascontiguousarray(below @ basis)
-    size, whole = norms(rows), norms(below)
-    used = np.flatnonzero(size > 100 * _EPS * np.sqrt(basis.shape[0]) * whole)
-    kept = rows if used.size == p else rows[used]
-    kept /= size[used, None]
-    return used, kept
 
 
 def decide(system: System, weights: Weights, left: Kernel | None = None) -> Cone:
@@ -109,10 +83,10 @@ def decide(system: System, weights: Weights, left: Kernel | None = None) -> Cone
         left = kernel(equal) if left is None else left
         if left.rank == n:
             return _by_rank(system, weights, left)
-        used, rows = projected(below, left.basis)
+        inside = projected(below, left.basis)
     except MemoryLimitError as error:
         return Cone(left="undecided", certificate=None, reason=str(error), method="none")
-    return _by_candidates(system, weights, left, used, rows)
+    return _by_candidates(system, weights, left, inside)
 
 
 def _full(proof: FullRank) -> Cone:
@@ -131,18 +105,18 @@ def _by_rank(system: System, weights: Weights, left: Kernel) -> Cone:
 
 
 def _by_candidates(
-    system: System, weights: Weights, left: Kernel, used: Indices, rows: Array
+    system: System, weights: Weights, left: Kernel, inside: Projected
 ) -> Cone:
-    steps = 0
+    steps, rows = 0, inside.rows
     for method, found in candidates(rows):
         steps += found.iterations
         proof: Certificate | None
         if found.kind == "spanning":
-            proof = prove_spanning(system, weights, left, used, rows, found.vector)
+            proof = prove_spanning(system, weights, left, inside, found.vector)
             margin = float(found.vector.min() / found.vector.max())
         else:
             proof = prove_recession(system, weights, left, left.basis @ found.vector)
-            reach = (rows @ found.vector).max() if used.size else 0.0
+            reach = (rows @ found.vector).max() if rows.size else 0.0
             margin = max(0.0, -float(reach / np.linalg.norm(found.vector)))
         if proof is None:
             continue
@@ -153,8 +127,7 @@ def _by_candidates(
             reason="the rows span positively" if spanning else "a direction is left",
             margin=margin,
             kernel=left,
-            used=used,
-            projected=rows,
+            inside=inside,
             iterations=steps,
             method=method,
         )
@@ -165,8 +138,7 @@ def _by_candidates(
         reason=f"no multipliers and no direction passed their check{gap}",
         margin=0.0,
         kernel=left,
-        used=used,
-        projected=rows,
+        inside=inside,
         iterations=steps,
         method="none",
     )

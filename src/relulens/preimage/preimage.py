@@ -179,7 +179,9 @@ def one_preimage(
     if statement.one_of_many:
         verdict, reason, union = _whole(asked, statement, weights, found, verdict, reason)
     certificate = _certificate(asked, x, verdict, found, union)
-    if certificate is not None and not certificate.check(statement, weights):
+    if certificate is not None and not certificate.check(
+        statement, weights, parts=False
+    ):
         verdict, certificate = "undecided", None
     return Preimage(
         verdict=verdict,

@@ -11,6 +11,7 @@ from relulens.certificates.spanning import PositiveSpanning
 from relulens.certificates.subjects import Matrix, Weights
 from relulens.certificates.system import Indices, System, take
 from relulens.preimage.kernel import Kernel, norms
+from relulens.preimage.projected import Projected
 from relulens.preimage.rational import rational_direction
 
 INVERSE_COLUMNS = 1024
@@ -102,8 +103,7 @@ def prove_spanning(
     system: System,
     weights: Weights,
     kernel: Kernel,
-    used: Indices,
-    G: Array,
+    inside: Projected,
     multipliers: Array,
 ) -> PositiveSpanning | None:
     """Return a proof that no direction is left, if the multipliers give one.
@@ -112,22 +112,20 @@ def prove_spanning(
         system: The rows.
         weights: The rows as numbers.
         kernel: What the equalities leave.
-        used: Positions of the inequalities that G is about.
-        G: Their rows in the basis of the kernel, of norm one.
-        multipliers: One a row of G, positive, with ``G^T multipliers = 0``.
+        inside: The inequalities on the kernel.
+        multipliers: One a row of these, positive, that cancel them.
     """
-    equal, below = system.equal.at(kernel.independent), system.below.at(used)
+    equal, below = system.equal.at(kernel.independent), system.below.at(inside.used)
     part = System(subject=system.subject, equal=equal, below=below)
     rows = take(weights, equal.with_rows(below)).matrix
     lower = rows[equal.count :]
-    scale = norms(np.asarray(lower @ kernel.basis))
-    factors = multipliers / scale
+    factors = multipliers / inside.size
     factors = factors / factors.max()
     if not (factors > 0).all():
         return None
     on_equal = kernel.solve(-np.asarray(lower.T @ factors))
     values = torch.from_numpy(np.concatenate([on_equal, factors]))
-    for evidence in _span_evidence(rows, equal.count, kernel, G, factors * scale):
+    for evidence in _span_evidence(rows, equal.count, kernel, inside.rows, factors * inside.size):
         proof = PositiveSpanning(system=part, multipliers=values, evidence=evidence)
         if proof.check(weights):
             return proof
