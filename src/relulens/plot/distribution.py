@@ -1,5 +1,7 @@
 """Draw how a number is distributed over the inputs."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -44,7 +46,12 @@ def distribution(
     known = all_[np.isfinite(all_)]
     shown = known[known > 0] if log else known
     styled(ax, grid="y")
-    ax.set_xlabel(label + _note(len(all_) - len(known), len(known) - len(shown)))
+    counts = {
+        "not computed": int(np.isnan(all_).sum()),
+        "infinite": int(np.isinf(all_).sum()),
+        "at zero or below": len(known) - len(shown),
+    }
+    ax.set_xlabel(label + _note(counts))
     ax.set_ylabel("inputs")
     ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     if len(shown):
@@ -63,7 +70,7 @@ def _bars(ax: Axes, shown: np.ndarray, *, log: bool, colour: str) -> None:
         edges = np.linspace(low, high, BINS + 1)
     # the last edge may fall short of the largest number by rounding
     edges[0], edges[-1] = min(edges[0], low), max(edges[-1], high)
-    ax.hist(shown, bins=edges, color=colour, alpha=0.85, rwidth=0.92)
+    ax.hist(shown, bins=edges.tolist(), color=colour, alpha=0.85, rwidth=0.92)
     middle = float(np.median(shown))
     ax.axvline(middle, color=INK, linewidth=1.2)
     ax.annotate(
@@ -78,9 +85,8 @@ def _bars(ax: Axes, shown: np.ndarray, *, log: bool, colour: str) -> None:
     )
 
 
-def _note(missing: int, unshown: int) -> str:
-    parts = [f"{missing:,} not computed"] if missing else []
-    parts += [f"{unshown:,} at zero or below"] if unshown else []
+def _note(counts: Mapping[str, int]) -> str:
+    parts = [f"{count:,} {what}" for what, count in counts.items() if count]
     return f"\n{', '.join(parts)}" if parts else ""
 
 
@@ -107,9 +113,12 @@ def certified_share(
     ax = new_axes(4.6, 3.0) if ax is None else ax
     radius = np.asarray(radii, dtype=np.float64).reshape(-1)
     counted = np.ones(len(radius), bool) if correct is None else np.asarray(correct)
-    kept = np.sort(radius[counted.astype(bool) & np.isfinite(radius)])
-    share = 100.0 * np.arange(len(kept), -1, -1) / max(len(radius), 1)
-    places = np.concatenate([[0.0], kept])
+    ours = radius[counted.astype(bool) & ~np.isnan(radius)]
+    kept = np.sort(ours[np.isfinite(ours)])
+    always = len(ours) - len(kept)
+    reached = np.concatenate([[len(kept)], np.arange(len(kept), -1, -1)]) + always
+    share = 100.0 * reached / max(len(radius), 1)
+    places = np.concatenate([[0.0], kept, kept[-1:] if len(kept) else [1.0]])
     ax.step(places, share, where="pre", color=GREEN, linewidth=2)
     ax.fill_between(places, share, step="pre", color=GREEN, alpha=0.15, linewidth=0)
     ax.set_ylim(0, 102)

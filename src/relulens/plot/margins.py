@@ -31,7 +31,7 @@ def margins(
     margin = np.asarray(values, dtype=np.float64).reshape(-1)
     known = np.isfinite(margin)
     if correct is None:
-        parts, colours, names = [margin[known]], [BLUE], [None]
+        parts, colours, names = [margin[known]], [BLUE], ["_all"]
     else:
         right = np.asarray(correct).astype(bool).reshape(-1)
         parts = [margin[known & right], margin[known & ~right]]

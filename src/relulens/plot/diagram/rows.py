@@ -104,7 +104,7 @@ def network_rows(network: Network) -> list[Row]:
         first = bool(sources(network.nodes[chain[0]]) == (0,))
         rows.append(
             Row(
-                steps=_steps([network.nodes[index] for index in chain], first=first),
+                steps=_worth_saying(_named(network, chain), first=first),
                 shape=network.nodes[chain[-1]].shape,
                 layers=tuple(layers),
                 sources=tuple(read),
@@ -114,25 +114,37 @@ def network_rows(network: Network) -> list[Row]:
 
 
 def _chains(network: Network, needed: list[int]) -> list[list[int]]:
-    """Return the needed nodes as chains; a chain ends at its first nonlinear node."""
+    """Return the needed nodes as chains; a chain ends at its first nonlinear layer."""
     readers = Counter(s for i in needed for s in set(sources(network.nodes[i])))
+    inside, ends_layer = _several(network)
     chains: list[list[int]] = []
     ends: dict[int, list[int]] = {}
     for index in needed:
         read = set(sources(network.nodes[index]))
-        before = read.pop() if len(read) == 1 else None
-        joined = (
-            before in ends
-            and readers[before] == 1
-            and isinstance(network.nodes[before], Affine)
-        )
-        chain = ends.pop(before) if joined and before is not None else []
+        before = read.pop() if len(read) == 1 else -1
+        goes_on = isinstance(network.nodes[before], Affine) and before not in ends_layer
+        same = before in inside and inside[before] == inside.get(index)
+        alone = before in ends and readers[before] == 1
+        chain = ends.pop(before) if alone and (goes_on or same) else []
         if not chain:
             chains.append(chain)
         chain.append(index)
         ends[index] = chain
     # a chain is finished where its last node is, so that rows stay in order
     return sorted(chains, key=lambda chain: chain[-1])
+
+
+def _several(network: Network) -> tuple[dict[int, int], set[int]]:
+    """Return the nodes inside layers of several nodes, and where these layers end."""
+    inside: dict[int, int] = {}
+    ends: set[int] = set()
+    for number, layer in enumerate(network.layers):
+        if len(layer.nodes) > 1:
+            span = range(layer.nodes[0], layer.output + 1)
+            within = network.ancestors(layer.output)
+            inside.update({i: number for i in span if i in within})
+            ends.add(layer.output)
+    return inside, ends
 
 
 def _kind(node: Node) -> Kind:
@@ -151,14 +163,28 @@ def _kind(node: Node) -> Kind:
             return "coupled"
 
 
-def _steps(nodes: list[Node], *, first: bool) -> tuple[Step, ...]:
-    """Return what is worth saying of a chain.
+def _named(network: Network, chain: list[int]) -> list[Step]:
+    """Return the steps of a chain; a layer of several nodes is one step."""
+    inside, _ = _several(network)
+    steps: list[Step] = []
+    met: set[int] = set()
+    for index in chain:
+        node, layer = network.nodes[index], inside.get(index)
+        if layer is None:
+            steps.append(Step(_kind(node), node_label(node)))
+        elif layer not in met:
+            met.add(layer)
+            steps.append(Step(_kind(node), network.layers[layer].operation))
+    return steps
+
+
+def _worth_saying(steps: list[Step], *, first: bool) -> tuple[Step, ...]:
+    """Return the steps of a chain without what says little beside the others.
 
     Args:
-        nodes: The chain.
-        first: Whether it reads the input, so that scaling it is worth a word.
+        steps: All steps.
+        first: Whether the chain reads the input, so that scaling it is worth a word.
     """
-    steps = [Step(_kind(node), node_label(node)) for node in nodes]
     small = {*QUIET, "shift", "identity"}
     loud = [step for step in steps if step.kind != "affine" or step.label not in small]
     heard = list(
@@ -166,6 +192,4 @@ def _steps(nodes: list[Node], *, first: bool) -> tuple[Step, ...]:
     )
     if first and heard and steps[0].label in heard:
         return (Step("affine", ", ".join(heard)), *loud)
-    if any(step.kind == "affine" for step in loud) or steps[0] in loud:
-        return tuple(loud)
-    return (steps[0], *loud)
+    return tuple(loud) or (steps[0],)

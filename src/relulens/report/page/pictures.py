@@ -86,4 +86,5 @@ def picture_markup(
 def gallery_markup(tiles: list[Markup], heading: str = "") -> Markup:
     """Return pictures side by side, under a heading."""
     head = Markup('<p class="gallery-head">{}</p>').format(heading) if heading else ""
-    return head + Markup('<ul class="gallery">{}</ul>').format(Markup("").join(tiles))
+    rows = Markup('<ul class="gallery">{}</ul>').format(Markup("").join(tiles))
+    return Markup("{}{}").format(head, rows)

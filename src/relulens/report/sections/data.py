@@ -111,7 +111,7 @@ def _examples(context: ReportContext) -> Figure | None:
     if not np.isfinite(lead).any():
         return None
     wrong = [int(i) for i in np.argsort(lead) if lead[i] < 0][:SHOWN]
-    sure = []
+    sure: list[int] = []
     for value in np.unique(label[np.isfinite(label)])[:SHOWN]:
         ours = np.flatnonzero((label == value) & (lead > 0))
         sure += [int(ours[np.argmax(margin[ours])])] if len(ours) else []

@@ -35,7 +35,8 @@ def diagram_svg(diagram: Diagram, alt: str) -> str:
 
 
 def _tops(diagram: Diagram) -> list[float]:
-    tops, y = [], float(TOP)
+    tops: list[float] = []
+    y = float(TOP)
     for place in range(len(diagram.rows)):
         if diagram.omitted is not None and place == diagram.omitted[0]:
             y += OMITTED

@@ -52,20 +52,7 @@ def _correct(context: ReportContext) -> np.ndarray | None:
 def _sentences(
     context: ReportContext, margin: np.ndarray, distance: np.ndarray, radius: np.ndarray
 ) -> list[str]:
-    said = []
-    if len(_finite(radius)):
-        middle = number(float(np.median(_finite(radius))))
-        said.append(
-            f"No change shorter than {middle} (Euclidean length, in the input's units)"
-            " changes the prediction of half of the"
-            f" {counted(len(_finite(radius)), 'input')} whose radius was computed."
-        )
-        said.append(
-            "This certified radius is exact geometry of the input's own region, up to"
-            " rounding: it stops at the first face where the network's map changes."
-            " Beyond that face the prediction may well stay the same, so the radius is"
-            " a lower bound of the distance to another prediction."
-        )
+    said = _radii(radius[~np.isnan(radius)])
     if len(_finite(distance)):
         said += _distances(distance, radius)
     if len(_finite(margin)):
@@ -75,6 +62,42 @@ def _sentences(
             f" and by {number(float(low))} in the closest call."
         )
     return said or [_nothing(context)]
+
+
+def _radii(found: np.ndarray) -> list[str]:
+    """Return what the certified radii say; inputs on a face are told apart."""
+    if not len(found):
+        return []
+    inside = _finite(found[found > 0])
+    endless = int(np.isinf(found).sum())
+    on_face = len(found) - len(inside) - endless
+    said = []
+    if len(inside):
+        which = "" if not on_face else " not on a face of their region"
+        said.append(
+            f"No change shorter than {number(float(np.median(inside)))} (Euclidean"
+            " length, in the input's units) changes the prediction of half of the"
+            f" {counted(len(inside), 'input')}{which} whose radius was computed."
+        )
+    if on_face:
+        lie = "lies" if on_face == 1 else "lie"
+        said.append(
+            f"{counted(on_face, 'input')} of {len(found):,} {lie} exactly on a face,"
+            " where the radius is 0 and certifies nothing: units tie there, such as"
+            " equal entries of a max-pool window over an even background."
+        )
+    if endless:
+        said.append(
+            "No change of any size changes the prediction of"
+            f" {counted(endless, 'input')}."
+        )
+    said.append(
+        "This certified radius is exact geometry of the input's own region, up to"
+        " rounding: it stops at the first face where the network's map changes."
+        " Beyond that face the prediction may well stay the same, so the radius is"
+        " a lower bound of the distance to another prediction."
+    )
+    return said
 
 
 def _nothing(context: ReportContext) -> str:
@@ -103,13 +126,16 @@ def _distances(distance: np.ndarray, radius: np.ndarray) -> list[str]:
 
 def _cards(margin: np.ndarray, radius: np.ndarray) -> tuple[Card, ...]:
     radii, leads = _finite(radius), _finite(margin)
+    inside = radii[radii > 0]
     cards = []
-    if len(radii):
+    if len(inside):
+        rest = len(radii) - len(inside)
+        zero = f"; {rest:,} more lie on a face" if rest else ", a lower bound"
         cards.append(
             Card(
-                value=number(float(np.median(radii))),
+                value=number(float(np.median(inside))),
                 label="certified radius of an input (l2)",
-                note=f"median of {counted(len(radii), 'input')}, a lower bound",
+                note=f"median of {counted(len(inside), 'input')}{zero}",
             )
         )
     if len(leads):

@@ -1,5 +1,6 @@
 """Singular values: how many directions of the input survive, layer by layer."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,16 +10,18 @@ from relulens.plot.relu_effect import relu_effect
 from relulens.plot.spectrum import spectrum
 from relulens.plot.vector import as_svg
 from relulens.report.context import ReportContext
-from relulens.report.section import Card, Figure, Section, SectionContent, Table
+from relulens.report.section import Card, Cell, Figure, Section, SectionContent, Table
 from relulens.report.sections.phrases import (
     counted,
     known,
     listed,
     not_reached,
     number,
+    numbers,
 )
 
 PAIRS, DEPTHS = 4, 8
+WHOLE = frozenset({"units", "before_rank", "after_rank", "dead_units"})
 SIZE = (7.6, 4.1)
 
 
@@ -230,10 +233,7 @@ def _table(layers: pd.DataFrame) -> Table | None:
     there = [c for c in headings if c in layers and layers[c].notna().any()]
     if len(there) < 2:
         return None
-    rows = tuple(
-        tuple(_cell(column, value) for column, value in zip(there, row, strict=True))
-        for row in layers[there].itertuples(index=False, name=None)
-    )
+    rows = tuple(zip(*(_column(layers, name) for name in there), strict=True))
     return Table(
         columns=tuple(headings[column] for column in there),
         rows=rows,
@@ -242,14 +242,17 @@ def _table(layers: pd.DataFrame) -> Table | None:
     )
 
 
-def _cell(column: str, value: object) -> str | int | float | None:
-    if value is None or pd.isna(value):
-        return None
-    if isinstance(value, str):
-        return value
-    if column in {"units", "before_rank", "after_rank", "dead_units"}:
-        return int(value) if float(value).is_integer() else float(value)
-    return float(value)
+def _column(layers: pd.DataFrame, name: str) -> list[Cell]:
+    if name == "name":
+        return [str(value) for value in layers[name]]
+    values = numbers(layers, name).tolist()
+    if name in WHOLE:
+        return [round(v) if v.is_integer() else _known(v) for v in values]
+    return [_known(v) for v in values]
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _check(done: pd.DataFrame, shown: int) -> str:

@@ -178,9 +178,10 @@ def _tiles(
     tiles = []
     for place, template in enumerate(shown):
         name = class_name(context, float(best[place]))
-        bars = split_markup(*parts[:2, place], float(np.abs(parts).max()))
+        ours = [float(part) for part in parts[:, place]]
+        bars = split_markup(ours[0], ours[1], float(np.abs(parts).max()))
         said = Markup('<span class="sum"><b>{}</b>{}</span>').format(
-            name, number(float(parts[2, place]))
+            name, number(ours[2])
         )
         png = signed_png(template, reach)
         tiles.append(picture_markup(png, f"template of {name}", below=said + bars))
@@ -199,8 +200,9 @@ def _equality(errors: list[float]) -> list[str]:
 
 
 def _check(context: ReportContext) -> str:
-    chosen = [] if context.options.sensitive else _chosen(context)
-    row = chosen[0][0] if chosen else 0
+    row = 0
+    if not context.options.sensitive and len(context.samples):
+        row = _chosen(context)[0][0]
     one = f"x[{row} : {row} + 1]"
     return (
         f"t = rl.templates(network, {one})\n"
