@@ -1,0 +1,1 @@
+"""Running networks backwards through transposed weights: theory and practice."""
