@@ -184,3 +184,7 @@ class OutputFolderError(RelulensError):
 
 class SolverError(RelulensError):
     """A solver stopped without a usable answer."""
+
+
+class CertificateError(RelulensError):
+    """A certificate file is damaged, of another version, or about other weights."""

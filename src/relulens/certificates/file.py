@@ -1,0 +1,221 @@
+"""Certificates on disk: plain arrays and text, a version, hashes, no code."""
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array, issparse
+from torch import Tensor
+
+from relulens.certificates.digest import digest, network_digest
+from relulens.certificates.farkas import Farkas
+from relulens.certificates.rank import FullRank, Inverse, RowCount, Shift
+from relulens.certificates.recession import Recession
+from relulens.certificates.spanning import PositiveSpanning
+from relulens.certificates.statement import Limits
+from relulens.certificates.subjects import GivenMatrix, LayerMap, RegionMap
+from relulens.certificates.system import Rows, System
+from relulens.certificates.target import target_of
+from relulens.certificates.verdict import PreimageCertificate
+from relulens.errors import CertificateError, UnknownNameError
+from relulens.graph.convert import converted
+from relulens.graph.network import Network
+
+Certificate: TypeAlias = (
+    PreimageCertificate | PositiveSpanning | FullRank | RowCount | Recession | Farkas
+)
+Json: TypeAlias = object
+
+VERSION = 1
+_KINDS = {
+    kind.__name__: kind
+    for kind in (
+        PreimageCertificate,
+        PositiveSpanning,
+        FullRank,
+        RowCount,
+        Recession,
+        Farkas,
+        Inverse,
+        Shift,
+        Rows,
+        System,
+        Limits,
+        LayerMap,
+        RegionMap,
+        GivenMatrix,
+    )
+}
+
+
+def write_certificate(path: str | Path, certificate: Certificate, /) -> Path:
+    """Write a certificate to a file, with the hash of the weights it is about.
+
+    Args:
+        path: The file, usually ending in ``.npz``; it is replaced at once or not at all.
+        certificate: What a result carries as ``certificate``.
+
+    Returns:
+        The path.
+
+    Example:
+        >>> # write_certificate("proof.npz", preimage(network, x, layer=0)[0].certificate)
+    """
+    arrays: dict[str, np.ndarray] = {}
+    body = _encoded(certificate, arrays)
+    head = {
+        "format": "relulens certificate",
+        "version": VERSION,
+        "weights": _weights_digest(certificate),
+        "body": body,
+    }
+    text = json.dumps(head, sort_keys=True, allow_nan=True)
+    arrays["head"] = np.frombuffer(text.encode(), dtype=np.uint8)
+    arrays["checksum"] = np.frombuffer(_checksum(arrays).encode(), dtype=np.uint8)
+    target = Path(path)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    partial = target.with_name(target.name + ".part")
+    partial.write_bytes(buffer.getvalue())
+    os.replace(partial, target)
+    return target
+
+
+def read_certificate(path: str | Path, subject: object, /) -> Certificate:
+    """Read a certificate, to be verified against weights that the caller has.
+
+    Args:
+        path: A file that ``write_certificate`` made.
+        subject: The network it is about, or the matrix.
+
+    Returns:
+        The certificate, bound to these weights; call ``verify()`` on it.
+
+    Raises:
+        CertificateError: The file is damaged or altered, of another version, or about
+            other weights.
+    """
+    arrays = _loaded(Path(path))
+    given = bytes(arrays.pop("checksum")).decode(errors="replace")
+    if given != _checksum(arrays):
+        raise CertificateError(
+            f"cannot read certificate {path}: its checksum is {_checksum(arrays)[:12]}…"
+            f" and it states {given[:12]}…. The file was altered; write it again."
+        )
+    head = json.loads(bytes(arrays.pop("head")).decode())
+    if head.get("version") != VERSION:
+        raise CertificateError(
+            f"cannot read certificate {path}: it has version {head.get('version')}, and"
+            f" version {VERSION} is read here. Write it again with this version."
+        )
+    source = _source(subject)
+    try:
+        certificate = _decoded(head["body"], arrays, source)
+    except (KeyError, TypeError, ValueError, UnknownNameError) as error:
+        raise CertificateError(
+            f"cannot read certificate {path}: {error}. Its parts do not fit the"
+            f" {type(subject).__name__} that was passed; pass the one it is about."
+        ) from error
+    if not isinstance(certificate, Certificate):
+        raise CertificateError(
+            f"cannot read certificate {path}: it holds a {type(certificate).__name__},"
+            " which is no certificate. Write it again."
+        )
+    found = _weights_digest(certificate)
+    if found != head.get("weights"):
+        raise CertificateError(
+            f"cannot read certificate {path}: it is about weights"
+            f" {str(head.get('weights'))[:12]}…, and those passed are {found[:12]}…."
+            " Pass the network or matrix it was made for."
+        )
+    return certificate
+
+
+def _loaded(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise CertificateError(
+            f"cannot read certificate {path}: {error}. Pass a file that"
+            " write_certificate made."
+        ) from error
+    missing = {"head", "checksum"} - arrays.keys()
+    if missing:
+        raise CertificateError(
+            f"cannot read certificate {path}: {len(missing)} of its 2 headers are"
+            f" missing ({', '.join(sorted(missing))}). Write it again."
+        )
+    return arrays
+
+
+def _checksum(arrays: dict[str, np.ndarray]) -> str:
+    state = hashlib.sha256()
+    for name in sorted(arrays):
+        if name == "checksum":
+            continue
+        array = np.ascontiguousarray(arrays[name])
+        state.update(f"{name}{array.dtype.str}{array.shape}".encode())
+        state.update(array.tobytes())
+    return state.hexdigest()
+
+
+def _weights_digest(certificate: Certificate) -> str:
+    if isinstance(certificate, PreimageCertificate):
+        target = target_of(certificate.network, certificate.layer)
+        return network_digest(certificate.network, target.feature)
+    return digest(certificate.system.subject)
+
+
+def _encoded(value: object, arrays: dict[str, np.ndarray]) -> Json:
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Network):
+        return {"kind": "network"}
+    if isinstance(value, Tensor):
+        name = f"array{len(arrays)}"
+        arrays[name] = value.numpy()
+        return {"kind": "array", "name": name}
+    if isinstance(value, GivenMatrix):
+        return {"kind": "matrix"}
+    if is_dataclass(value) and type(value).__name__ in _KINDS:
+        parts = {f.name: _encoded(getattr(value, f.name), arrays) for f in fields(value)}
+        return {"kind": type(value).__name__, "fields": parts}
+    raise CertificateError(
+        f"cannot write a certificate: a part of type {type(value).__name__} has no form"
+        f" on disk, and {len(_KINDS)} types do. Pass a result's certificate."
+    )
+
+
+def _decoded(value: Json, arrays: dict[str, np.ndarray], source: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    kind = value["kind"]
+    if kind == "network":
+        if not isinstance(source, Network):
+            raise TypeError("it is about a network")
+        return source
+    if kind == "matrix":
+        if not isinstance(source, GivenMatrix):
+            raise TypeError("it is about a matrix")
+        return source
+    if kind == "array":
+        return torch.from_numpy(arrays[value["name"]].copy())
+    parts = {k: _decoded(v, arrays, source) for k, v in value["fields"].items()}
+    return _KINDS[kind](**parts)
+
+
+def _source(subject: object) -> object:
+    if isinstance(subject, Network):
+        return converted(subject, torch.float64, torch.device("cpu"))
+    if issparse(subject):
+        return GivenMatrix(matrix=csr_array(subject, dtype=np.float64))
+    values = torch.as_tensor(subject).detach().cpu().to(torch.float64)
+    return GivenMatrix(matrix=torch.from_numpy(np.array(values.numpy(), order="C")))
