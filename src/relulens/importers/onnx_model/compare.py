@@ -28,10 +28,11 @@ def agreed(
 
     A difference over the tolerance is accepted only where rounding explains it: the
     same network in single precision then moves by a tenth of the difference at least.
+    Files in float64 need that too, as what runs them works in float32 here and there.
 
     Args:
         exact: The network in float64.
-        rounded: The network in the file's type.
+        rounded: The network in float32.
         source: What runs the file.
         path: The file, for messages.
 

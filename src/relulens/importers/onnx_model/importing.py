@@ -86,16 +86,12 @@ def from_onnx(
         return network
     source_model = oracle(file.model, read, end.tensor, value.dims)
     exact = build.network(value, provenance=provenance, domain=domain)
-    rounded = build.network(value, provenance=provenance, dtype=_torch_type(read))
+    rounded = build.network(value, provenance=provenance, dtype=torch.float32)
     agreement, note = agreed(exact, rounded, source_model, str(path))
     notes = (*provenance.notes, *note)
     return replace(
         network, provenance=replace(provenance, agreement=agreement, notes=notes)
     )
-
-
-def _torch_type(read: GraphInput) -> torch.dtype:
-    return torch.float64 if read.dtype == np.float64 else torch.float32
 
 
 def _imported(
