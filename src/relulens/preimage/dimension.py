@@ -4,6 +4,7 @@ import numpy as np
 from scipy.linalg import qr
 
 from relulens.certificates.rounding import Array
+from relulens.certificates.system import Indices
 from relulens.preimage.positive_span import candidates
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -17,8 +18,8 @@ def _span(G: Array) -> tuple[int, Array]:
     return rank, basis[:, :rank]
 
 
-def implied_rank(G: Array) -> int | None:
-    r"""Return the rank of the rows that are zero wherever ``G z <= 0``.
+def implied(G: Array) -> Indices | None:
+    r"""Return the rows that are zero wherever ``G z <= 0``.
 
     These are the largest support of :math:`\lambda \ge 0` with :math:`G^T\lambda = 0`
     (Goldman and Tucker). A direction with ``G z <= 0`` excludes the rows that it makes
@@ -28,18 +29,26 @@ def implied_rank(G: Array) -> int | None:
         G: Rows [t, q] of Euclidean norm one, those that are tight.
 
     Returns:
-        The rank, to rounding; nothing if the search does not end.
+        Their positions, to rounding; nothing if the search does not end.
     """
-    while G.shape[0]:
-        rank, basis = _span(G)
-        inside = np.ascontiguousarray(G @ basis)
-        kept = _still_zero(inside)
+    places = np.arange(G.shape[0])
+    while places.size:
+        _, basis = _span(G[places])
+        kept = _still_zero(np.ascontiguousarray(G[places] @ basis))
         if kept is None:
             return None
         if kept.all():
-            return rank
-        G = G[kept]
-    return 0
+            return places
+        places = places[kept]
+    return places
+
+
+def implied_rank(G: Array) -> int | None:
+    """Return the rank of the rows that are zero wherever ``G z <= 0``."""
+    places = implied(G)
+    if places is None or places.size == 0:
+        return None if places is None else 0
+    return _span(G[places])[0]
 
 
 def _still_zero(G: Array) -> np.ndarray | None:
