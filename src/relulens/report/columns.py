@@ -10,6 +10,8 @@ SAMPLE_COLUMNS: dict[str, str] = {
     "label_margin": "output of the label minus the largest other; below 0 if wrong",
     "correct": "whether the prediction is the label",
     "prediction_status": "ok, or why the columns of this question are null",
+    "active_fraction": "units with a positive argument, of all two-slope units",
+    "activity_status": "ok, or why the columns of this question are null",
     "slope_largest": "largest singular value of the output slope",
     "slope_smallest": "smallest singular value of the output slope above its rank"
     " tolerance",
@@ -29,8 +31,6 @@ SAMPLE_COLUMNS: dict[str, str] = {
     "region_radius_l2": "smaller of boundary_distance and margin_distance: no smaller"
     " change of the input changes the prediction",
     "boundary_status": "ok, or why the columns of this question are null",
-    "active_fraction": "units with a positive argument, of all two-slope units",
-    "activity_status": "ok, or why the columns of this question are null",
 }
 """A row per input in ``samples.parquet``; which columns there are depends on the
 questions asked."""

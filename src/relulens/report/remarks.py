@@ -5,8 +5,8 @@ import pandas as pd
 from relulens.data.data_set import DataSet
 from relulens.graph.network import Network
 
-NEAR_CHANCE = 2.0
-"""Accuracies up to so many times a blind guess's count as near chance."""
+NEAR_CHANCE = 0.2
+"""Up to this part of the way from a blind guess to no error counts as near chance."""
 
 
 def remarks(network: Network, data: DataSet, samples: pd.DataFrame) -> tuple[str, ...]:
@@ -33,4 +33,5 @@ def _near_chance(network: Network, samples: pd.DataFrame) -> bool:
     if "correct" not in samples or not samples["correct"].notna().any():
         return False
     accuracy = float(samples["correct"].astype("Float64").mean())
-    return accuracy * network.output_size <= NEAR_CHANCE
+    guess = 1 / network.output_size
+    return accuracy <= guess + NEAR_CHANCE * (1 - guess)

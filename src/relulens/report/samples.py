@@ -30,6 +30,6 @@ def samples_table(data: DataSet, found: Survey) -> pd.DataFrame:
         if question.items != 1 or question.inputs is not None:
             continue
         for column in question.columns:
-            columns[column.name] = answers.table[column.name].array
+            columns.setdefault(column.name, answers.table[column.name].array)
         columns[f"{name}_status"] = answers.table["status"].array
     return pd.DataFrame(columns)
