@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+from typing_extensions import override
 
 from relulens.errors import InvalidArgumentError, UnknownNameError
 
@@ -54,6 +55,7 @@ class _Recorder(TorchFunctionMode):
     def __post_init__(self) -> None:
         super().__init__()
 
+    @override
     def __torch_function__(
         self,
         func: Callable[..., Tensor],
