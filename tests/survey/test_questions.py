@@ -51,7 +51,9 @@ def test_prediction(case):
     assert np.allclose(table["output"], order[:, -1], rtol=1e-12)
     assert np.allclose(table["margin"], order[:, -1] - order[:, -2], rtol=1e-9)
     own = logits[np.arange(9), labels]
-    rest = [max(np.delete(row, label)) for row, label in zip(logits, labels, strict=True)]
+    rest = [
+        max(np.delete(row, label)) for row, label in zip(logits, labels, strict=True)
+    ]
     assert np.allclose(table["label_margin"], own - rest, rtol=1e-9)
     assert table["correct"].tolist() == (logits.argmax(1) == labels).tolist()
 
@@ -168,14 +170,18 @@ def test_convolutions_and_pooling(tmp_path):
         term.map for node in network.nodes for term in getattr(node, "terms", ())
     ]
     kernel, head = weights[0].weight, weights[-1].to_dense()
-    biases = [node.bias for node in network.nodes if getattr(node, "bias", None) is not None]
+    biases = [
+        node.bias for node in network.nodes if getattr(node, "bias", None) is not None
+    ]
 
     def by_torch(p):
         hidden = torch.relu(conv2d(p[None], kernel, biases[0].flatten(), padding=1))
         return (head @ max_pool2d(hidden, 2).flatten()) + biases[-1]
 
     tables = survey(network, x, out=tmp_path, questions=["prediction", "slope"]).answers
-    values = [np.linalg.norm(torch.autograd.functional.jacobian(by_torch, p)) for p in x]
+    values = [
+        np.linalg.norm(torch.autograd.functional.jacobian(by_torch, p)) for p in x
+    ]
     assert tables["prediction"].table["output"].tolist() == [
         float(by_torch(p).max()) for p in x
     ]
