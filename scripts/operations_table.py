@@ -9,13 +9,14 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import relulens.importers.onnx_model
-import relulens.importers.torch_export  # noqa: F401
+from relulens.importers import aten, onnx_rules
 from relulens.importers.registry import Rule, operations_table, rules
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- operations: begin -->\n", "<!-- operations: end -->\n"
 SOURCES = {"ai.onnx": "ONNX", "aten": "PyTorch (`torch.export`, ATen)"}
+# Importing these registers their rules.
+FAMILIES = (aten, onnx_rules)
 INTRODUCTION = """\
 Made from the importers' registry by `scripts/operations_table.py`; do not edit. An
 operation that is not here stops the import, and the error names every such node.
@@ -29,7 +30,6 @@ KINDS = {
     "Maximum": "`Maximum`: exact, maxima over groups",
     "Smooth": "`Smooth`: evaluation, tangent maps and spectra",
     "Coupled": "`Coupled`: evaluation, tangent maps and spectra",
-    "constant": "folded at import",
 }
 
 
@@ -53,10 +53,10 @@ def page() -> str:
 
 
 def names(chosen: Sequence[Rule], kind: str) -> str:
-    found = sorted(
-        {rule.operation for rule in chosen if kind in rule.kinds}, key=str.lower
-    )
-    return ", ".join(f"`{name.removesuffix('.default')}`" for name in found) or "–"
+    """List operations of a kind, without internal names and overloads."""
+    found = {rule.operation for rule in chosen if kind in rule.kinds}
+    public = {name.split(".")[0] for name in found if not name.startswith("_")}
+    return ", ".join(f"`{name}`" for name in sorted(public, key=str.lower)) or "none"
 
 
 def readme() -> str:

@@ -41,3 +41,18 @@ def test_an_example_runs(path, tmp_path):
     assert done.returncode == 0, done.stderr
     # Ten seconds on an idle machine; shared ones are slower.
     assert time.monotonic() - begun < 60
+
+
+def test_the_readme_s_python_runs(tmp_path):
+    block = (ROOT / "README.md").read_text().split("```python\n")[1]
+    code = block.split("```")[0]
+    assert len([line for line in code.splitlines() if line]) <= 12
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "torch.Size([5, 3, 4]) torch.Size([5, 3])" in done.stdout

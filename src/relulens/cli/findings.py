@@ -28,8 +28,7 @@ def _verdicts(summary: Mapping[str, object]) -> Iterator[str]:
     for part in sections.values() if isinstance(sections, Mapping) else ():
         said = part["sentences"]
         if said:
-            text = f"{part['title']}: {said[0]}"
-            yield textwrap.fill(text, WIDTH, subsequent_indent="  ")
+            yield textwrap.fill(f"- {said[0]}", WIDTH, subsequent_indent="  ")
 
 
 def _page(report: "Report") -> Iterator[str]:

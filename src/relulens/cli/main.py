@@ -12,6 +12,7 @@ from relulens.cli.region import region
 from relulens.cli.report import report
 from relulens.cli.slopes import slopes
 from relulens.cli.spectrum import spectrum
+from relulens.cli.words import in_flags
 from relulens.errors import RelulensError
 
 EPILOG = """\b
@@ -59,7 +60,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             click.echo(f"See {error.ctx.command_path} --help.", err=True)
         return error.exit_code
     except RelulensError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {in_flags(str(error))}", err=True)
         return exit_code(error)
     except OSError as error:
         click.echo(f"error: cannot use a file: {error}. Check the path.", err=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
@@ -28,6 +29,7 @@ class ModelOptions:
         domain: Lowest and highest number of an input.
         output: Name of the output to use.
         arch: ``FILE:BUILD``, a function that builds the module of a state dict.
+        input_shape: Shape of one input, where nothing else says it.
         allow_unsafe: Whether a file that can run code may be opened.
         dtype: Type of every number.
         device: Where every number lives.
@@ -38,13 +40,14 @@ class ModelOptions:
     domain: tuple[float, float] | None
     output: str | None
     arch: str | None
+    input_shape: tuple[int, ...] | None
     allow_unsafe: bool
     dtype: str
     device: str
 
     def changed(self) -> list[str]:
         """Return the flags that were given, as they are written."""
-        flags = {"allow_unsafe": "--allow-unsafe-model"}
+        flags = {"allow_unsafe": "--allow-unsafe-model", "input_shape": "--input-shape"}
         return [flags.get(name, f"--{name}") for name in self._given()]
 
     def recipe(self, path: str) -> str:
@@ -63,7 +66,16 @@ class ModelOptions:
         return {k: v for k, v in values.items() if v != usual.get(k)}
 
     def load(self, path: str) -> "Network":
-        """Return the network of a model file."""
+        """Return the network of a model file.
+
+        Raises:
+            UsageError: There is no such file.
+        """
+        if not Path(path).is_file():
+            raise click.UsageError(
+                f"cannot read {path}: there is no such file. Pass an .onnx file, or"
+                " weights (.safetensors, .pt) with --arch FILE.py:BUILD."
+            )
         import torch
 
         from relulens.graph.domain import Box
@@ -76,6 +88,7 @@ class ModelOptions:
             domain=None if self.domain is None else Box(*self.domain),
             output=self.output,
             arch=self.arch,
+            input_shape=self.input_shape,
             allow_unsafe=self.allow_unsafe,
             dtype={"float32": torch.float32, "float64": torch.float64}[self.dtype],
             device=_device(self.device),
@@ -162,12 +175,14 @@ def progress_options(command: Command) -> Command:
 def chosen_model(context: click.Context) -> ModelOptions:
     """Return how the model of a command is read."""
     kept = context.meta
+    shape = kept["relulens.input_shape"]
     return ModelOptions(
         mean=kept["relulens.mean"],
         std=kept["relulens.std"],
         domain=kept["relulens.domain"],
         output=kept["relulens.output"],
         arch=kept["relulens.arch"],
+        input_shape=None if shape is None else tuple(map(int, shape)),
         allow_unsafe=kept["relulens.allow_unsafe_model"],
         dtype=kept["relulens.dtype"],
         device=kept["relulens.device"],
@@ -236,6 +251,9 @@ _MODEL = (
         "--arch",
         metavar="FILE.py:BUILD",
         help="Function that builds the module whose weights the file holds.",
+    ),
+    _numbers(
+        "--input-shape", help="Shape of one input, as C,H,W, where the model says none."
     ),
     _option(
         "--allow-unsafe-model",
