@@ -14,6 +14,7 @@ from relulens.report.section import Card, Figure, Section, SectionContent, Table
 from relulens.report.sections.examples import extremes, gallery
 from relulens.report.sections.phrases import (
     counted,
+    listed,
     not_reached,
     number,
     numbers,
@@ -52,7 +53,7 @@ def _correct(context: ReportContext) -> np.ndarray | None:
 def _sentences(
     context: ReportContext, margin: np.ndarray, distance: np.ndarray, radius: np.ndarray
 ) -> list[str]:
-    said = _radii(radius[~np.isnan(radius)])
+    said = _radii(radius[~np.isnan(radius)], _tying(context, radius))
     if len(_finite(distance)):
         said += _distances(distance, radius)
     if len(_finite(margin)):
@@ -64,7 +65,15 @@ def _sentences(
     return said or [_nothing(context)]
 
 
-def _radii(found: np.ndarray) -> list[str]:
+def _tying(context: ReportContext, radius: np.ndarray) -> list[str]:
+    """Return the layers on whose units' faces inputs lie, most inputs first."""
+    if "boundary_layer" not in context.samples:
+        return []
+    layers = context.samples.loc[radius == 0, "boundary_layer"].dropna()
+    return [str(name) for name in layers.value_counts().index]
+
+
+def _radii(found: np.ndarray, tying: list[str]) -> list[str]:
     """Return what the certified radii say; inputs on a face are told apart."""
     if not len(found):
         return []
@@ -81,10 +90,11 @@ def _radii(found: np.ndarray) -> list[str]:
         )
     if on_face:
         lie = "lies" if on_face == 1 else "lie"
+        where = f": units of {listed(tying[:4])} are exactly at their switch there"
         said.append(
             f"{counted(on_face, 'input')} of {len(found):,} {lie} exactly on a face,"
-            " where the radius is 0 and certifies nothing: units tie there, such as"
-            " equal entries of a max-pool window over an even background."
+            " where the radius is 0 and certifies"
+            f" nothing{where if tying else ''}."
         )
     if endless:
         said.append(

@@ -1,6 +1,7 @@
 """Templates: what the network matches an input with, and what comes on top of it."""
 
 import numpy as np
+import torch
 from markupsafe import Markup
 
 from relulens.local.templates import Templates, templates
@@ -51,8 +52,8 @@ def build(context: ReportContext) -> SectionContent:
     else:
         chosen = _chosen(context)
         split = [_one(context, *item, first=item is chosen[0]) for item in chosen]
-        figures += [figure for figure, _ in split]
-        sentences += _equality([error for _, error in split])
+        figures += [figure for figure, _, _ in split]
+        sentences += _equality(context, [(e, largest) for _, e, largest in split])
         figures += _share_figure(share)
     return SectionContent(
         sentences=tuple(sentences),
@@ -140,8 +141,8 @@ def _chosen(context: ReportContext) -> list[tuple[int, str]]:
 
 def _one(
     context: ReportContext, row: int, why: str, *, first: bool
-) -> tuple[Figure, float]:
-    """Return the figure of one input and how far the split is from the logits."""
+) -> tuple[Figure, float, float]:
+    """Return the figure of one input, the split's error, and the largest logit."""
     x = context.points([row])
     found = templates(context.network, x, limit=BYTES_OF_ROWS)
     logits = found.logits[0].numpy()
@@ -159,7 +160,7 @@ def _one(
         ),
         alt=f"Input {row} beside its templates and the split of its logits",
     )
-    return figure, error
+    return figure, error, float(np.abs(logits).max())
 
 
 def _tiles(
@@ -190,12 +191,16 @@ def _tiles(
     return beside.format(gallery_markup([input_]), gallery_markup(tiles))
 
 
-def _equality(errors: list[float]) -> list[str]:
+def _equality(context: ReportContext, errors: list[tuple[float, float]]) -> list[str]:
     if not errors:
         return []
+    rounding = 1e4 * torch.finfo(context.network.dtype).eps
+    tiny = all(error <= rounding * largest for error, largest in errors)
+    verdict = ", which is rounding" if tiny else ", more than rounding explains"
+    worst = max(error for error, _ in errors)
     return [
         "At the inputs below the two parts add up to the network's own logits with a"
-        f" largest difference of {number(max(errors))}: rounding."
+        f" largest difference of {number(worst)}{verdict}."
     ]
 
 
