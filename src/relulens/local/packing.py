@@ -1,8 +1,9 @@
 """A plan for pushing all columns of a Jacobian through a network, packed together."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Bool, Int
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from relulens.graph.network import Network
 from relulens.graph.nodes import Affine, Input
-from relulens.local.reach import channels, colours, positions, reaches
+from relulens.local.reach import colours, positions, reaches
 from relulens.local.separation import separators
 
 GROWTH = 1.25
@@ -53,6 +54,7 @@ def plan(
     end: int,
     watch: Collection[int],
     *,
+    joint: Mapping[int, Collection[int]] = MappingProxyType({}),
     shrink: bool = False,
 ) -> tuple[Step, ...]:
     """Return how to push all columns from one node to another.
@@ -62,6 +64,8 @@ def plan(
         start: Index of the node that is varied.
         end: Index of the node to end at.
         watch: Nodes between whose directions are asked for.
+        joint: Maxima that read a watched node, where entries of one group are compared:
+            their columns must not be mixed up either.
         shrink: Whether columns may be replaced by as many as a first affine part has
             rows, with the same inner products of rows; for norms and Gram matrices.
 
@@ -73,18 +77,22 @@ def plan(
     if not stops:
         return ()
     shown = set(watch) | set(stops)
-    tables = reaches(network, start, shown)
+    readers = {i for several in joint.values() for i in several}
+    tables = reaches(network, start, shown | readers)
     if tables is None or positions(network.nodes[start].shape) == 1:
         return _plain(network, start, stops, watch, tables, shrink)
     steps: list[Step] = []
     begin, pending = start, _Stretch.empty()
     for stop in stops:
-        inside = [i for i in sorted(shown & tables.keys()) if pending.last < i <= stop]
-        grown = pending.extended(tables, inside, stop, begin)
+        new = [i for i in sorted(shown & tables.keys()) if pending.last < i <= stop]
+        inside = [k for i in new for k in (i, *joint.get(i, ()))]
+        if not steps and not pending.nodes:
+            inside = [*inside, *joint.get(start, ())]
+        grown = pending.extended(tables, inside, stop)
         if pending.nodes and grown.colours > GROWTH * pending.colours:
             steps.append(_step(tables, begin, pending, watch, steps))
             begin = pending.last
-            grown = _Stretch.empty().extended(tables, inside, stop, begin)
+            grown = _Stretch.empty().extended(tables, inside, stop)
         pending = grown
     steps.append(_step(tables, begin, pending, watch, steps))
     return tuple(steps)
@@ -112,9 +120,9 @@ class _Stretch:
         return int(self.colour.max()) + 1 if self.colour.numel() else 0
 
     def extended(
-        self, tables: dict[int, Tensor], inside: list[int], stop: int, begin: int
+        self, tables: dict[int, Tensor], inside: list[int], stop: int
     ) -> "_Stretch":
-        nodes = (*self.nodes, *(i for i in inside if i > begin))
+        nodes = (*self.nodes, *(i for i in inside if i in tables))
         # Reach repeats from node to node; equal tables add nothing.
         different: list[Tensor] = []
         for i in nodes:
@@ -143,11 +151,18 @@ def _step(
     return Step(
         begin=begin,
         stop=stretch.last,
-        watch=tuple(i for i in stretch.nodes if i in watch),
+        watch=_shown(watch, begin, stretch.last, first=not before),
         colour=stretch.colour,
         table=_regrouping(reach, old, stretch.colour),
         reach=tables[stretch.last],
     )
+
+
+def _shown(
+    watch: Collection[int], begin: int, stop: int, *, first: bool
+) -> tuple[int, ...]:
+    """Return the watched nodes of a step; its beginning only if nothing is before."""
+    return tuple(i for i in sorted(watch) if begin - first < i <= stop)
 
 
 def _regrouping(reach: Tensor, old: Tensor, new: Tensor) -> Tensor:
@@ -166,7 +181,7 @@ def _plain(
     tables: dict[int, Tensor] | None,
     shrink: bool,
 ) -> tuple[Step, ...]:
-    """Return one step with every column by itself, or two around a narrow first part."""
+    """Return one step with every column by itself, or two if the first is narrow."""
     width = positions(network.nodes[start].shape)
     own = torch.arange(width)
     first = _narrow_first(network, start, stops) if shrink else None
@@ -174,7 +189,6 @@ def _plain(
     steps: list[Step] = []
     begin = start
     for stop in dict.fromkeys(cuts):
-        shown = [i for i in sorted(watch) if begin < i <= stop]
         reach = torch.ones(
             (positions(network.nodes[stop].shape), width), dtype=torch.bool
         )
@@ -183,7 +197,7 @@ def _plain(
             Step(
                 begin=begin,
                 stop=stop,
-                watch=tuple(shown),
+                watch=_shown(watch, begin, stop, first=not steps),
                 colour=own,
                 table=None if steps else table,
                 reach=reach if tables is None else tables[stop],

@@ -29,6 +29,7 @@ from relulens.graph.nodes import (
     Coupled,
     Input,
     Maximum,
+    Node,
     Smooth,
     TwoSlope,
     sources,
@@ -79,20 +80,23 @@ def _node_reach(network: Network, index: int, found: Mapping[int, Tensor]) -> Te
     node = network.nodes[index]
     width = next(iter(found.values())).shape[1]
     total = torch.zeros((positions(node.shape), width), dtype=torch.bool)
-    match node:
-        case Affine():
-            for term in node.terms:
-                if term.source in found:
-                    total |= _through(term.map, found[term.source])
-        case TwoSlope() | Smooth():
-            total |= found[node.source]
-        case Maximum():
-            total |= _through_groups(node.groups, found[node.source])
-        case Coupled() | Input():
-            for source in sources(node):
-                if source in found:
-                    total |= found[source].any(0)
+    for part in _read(node, found):
+        total |= part
     return total
+
+
+def _read(node: Node, found: Mapping[int, Tensor]) -> list[Tensor]:
+    """Return what each value that a node reads lets through."""
+    match node:
+        case Affine(terms=terms):
+            given = [term for term in terms if term.source in found]
+            return [_through(term.map, found[term.source]) for term in given]
+        case TwoSlope() | Smooth():
+            return [found[node.source]]
+        case Maximum():
+            return [_through_groups(node.groups, found[node.source])]
+        case Coupled() | Input():
+            return [found[i].any(0) for i in sources(node) if i in found]
 
 
 def _through(map_: LinearMap, reach: Tensor) -> Tensor:
