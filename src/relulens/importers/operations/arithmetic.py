@@ -135,7 +135,6 @@ def maximum(
     build: Builder, name: str, x: Operand, y: Operand, *, least: bool = False
 ) -> Value:
     """Return the entrywise maximum, or the minimum as a negated maximum of negatives."""
-    sign = -1.0 if least else 1.0
     if not isinstance(x, Value):
         x, y = y, x
     if not isinstance(x, Value):
@@ -144,19 +143,14 @@ def maximum(
         y.dims if isinstance(y, Value) else _without_batch(as_float(_number(y)), x.dims)
     )
     dims = broadcast_dims(x.dims, other)
-    stacked = _stack(build, f"{name}.both", x, y, dims, sign)
-    shape = sample_shape(dims)
-    groups = Groups.along((2, *shape), 0)
-    operation = "minimum" if least else "maximum"
-    best = build.maximum(
-        f"{name}.negated" if least else name, stacked, groups, dims, operation=operation
-    )
-    return negate(build, name, best) if least else best
+    stacked = _stack(build, f"{name}.both", x, y, dims)
+    groups = Groups.along((2, *sample_shape(dims)), 0)
+    if least:
+        return build.minimum(name, stacked, groups, dims, operation="minimum")
+    return build.maximum(name, stacked, groups, dims, operation="maximum")
 
 
-def _stack(
-    build: Builder, name: str, x: Value, y: Operand, dims: Dims, sign: float
-) -> Value:
+def _stack(build: Builder, name: str, x: Value, y: Operand, dims: Dims) -> Value:
     shape = sample_shape(dims)
     both = (2, *shape)
 
@@ -166,17 +160,14 @@ def _stack(
 
     def lifted(value: Value) -> Value:
         wide = expand(build, name, value, dims)
-        head = build.linear(
-            name, wide, (1, *dims), _times(sign, wide), Reshape(shape, (1, *shape))
-        )
-        return Value(head.node, head.dims)
+        return reshape(build, name, wide, (1, *dims))
 
     terms = [placed(0, lifted(x))]
     bias = None
     if isinstance(y, Value):
         terms.append(placed(1, lifted(y)))
     else:
-        constant = sign * sample_constant(as_float(_number(y)), dims).expand(shape)
+        constant = sample_constant(as_float(_number(y)), dims).expand(shape)
         bias = torch.stack([torch.zeros(shape, dtype=torch.float64), constant])
     # The batch axis stays where it was, one place further back.
     return build.affine(name, terms, bias, (2, *dims))
@@ -228,6 +219,12 @@ def _matmul_left(build: Builder, name: str, x: Tensor, y: Value) -> Value:
         product = _matmul_left(build, name, x[None], y)
         dims = (*product.dims[:-2], product.dims[-1])
         return reshape(build, name, product, dims)
+    if y.rank == 1:
+        lifted = unsqueeze(build, name, y, [1])
+        product = _matmul_left(build, name, x, lifted)
+        return reshape(build, name, product, product.dims[:-1])
+    if y.rank < x.ndim:
+        y = unsqueeze(build, name, y, list(range(x.ndim - y.rank)))
     if x.ndim == 2 or x[..., 0, 0].numel() == 1:
         axis = y.axis(-2)
         dims = (*y.dims[:-2], x.shape[-2], y.dims[-1])
