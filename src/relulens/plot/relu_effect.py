@@ -23,6 +23,7 @@ def relu_effect(
     ax: Axes | None = None,
     *,
     floor: float = 1e-12,
+    colours: Sequence[str] | None = None,
 ) -> Axes:
     """Draw singular values just before (dashed) and just after (solid) nonlinearities.
 
@@ -30,6 +31,7 @@ def relu_effect(
         pairs: Name, singular values [k] before and after, per nonlinearity, in order.
         ax: Where to draw; new axes by default.
         floor: Values below ``floor`` times the largest of all are left out (no unit).
+        colours: One colour a nonlinearity; by depth if not given.
 
     Returns:
         The axes: two lines per pair, in the order before, after.
@@ -37,8 +39,8 @@ def relu_effect(
     ax = new_axes() if ax is None else ax
     spectra = [(as_rows(b)[0], as_rows(a)[0]) for _, b, a in pairs]
     top = max((float(v.max()) for pair in spectra for v in pair if v.size), default=0.0)
-    colours = depth_colours(len(pairs))
-    for colour, (before, after) in zip(colours, spectra, strict=True):
+    shades = colours or depth_colours(len(pairs))
+    for colour, (before, after) in zip(shades, spectra, strict=True):
         _line(ax, before, floor * top, colour, "--")
         _line(ax, after, floor * top, colour, "-")
     ax.set_xlabel("index of singular value")
@@ -46,7 +48,7 @@ def relu_effect(
     styled(ax)
     if top > 0:
         logarithmic(ax, "y")
-    _legend(ax, [name for name, _, _ in pairs], colours)
+    _legend(ax, [name for name, _, _ in pairs], shades)
     return ax
 
 

@@ -1,6 +1,6 @@
 """Draw singular values: largest first, on a logarithmic axis."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,6 +23,7 @@ def spectrum(
     ax: Axes | None = None,
     *,
     floor: float = 1e-12,
+    colours: Sequence[str] | None = None,
 ) -> Axes:
     """Draw singular values against their index.
 
@@ -32,6 +33,7 @@ def spectrum(
         ax: Where to draw; new axes by default.
         floor: Values below ``floor`` times the largest of all are left out, since a
             logarithmic axis cannot show zeros (no unit).
+        colours: One colour a name; by depth if not given.
 
     Returns:
         The axes, one line for every row of singular values.
@@ -39,10 +41,10 @@ def spectrum(
     ax = new_axes() if ax is None else ax
     named = dict(result) if isinstance(result, Mapping) else {"": result}
     rows = {name: as_rows(item) for name, item in named.items()}
-    colours = depth_colours(len(rows)) if len(rows) > 1 else [BLUE]
+    by_depth = depth_colours(len(rows)) if len(rows) > 1 else [BLUE]
     top = max((float(r.max()) for r in rows.values() if r.size), default=0.0)
     for label, colour, values in zip(
-        shortened(list(rows)), colours, rows.values(), strict=True
+        shortened(list(rows)), colours or by_depth, rows.values(), strict=True
     ):
         _lines(ax, values, colour, label, floor * top)
     ax.set_xlabel("index of singular value")

@@ -8,6 +8,7 @@ import pandas as pd
 
 from relulens.plot.relu_effect import relu_effect
 from relulens.plot.spectrum import spectrum
+from relulens.plot.theme import depth_colours
 from relulens.plot.vector import as_svg
 from relulens.report.context import ReportContext
 from relulens.report.section import Card, Cell, Figure, Section, SectionContent, Table
@@ -160,6 +161,12 @@ def _spread(items: list[int], most: int) -> list[int]:
     return [items[i] for i in dict.fromkeys(places.tolist())]
 
 
+def _colours(context: ReportContext, layers: list[int]) -> list[str]:
+    """Return the colour of each layer, the same in both figures; -1 is the output."""
+    shades = depth_colours(len(context.network.layers) + 1)
+    return [shades[layer] for layer in layers]
+
+
 def _effect(context: ReportContext, shown: int) -> Figure | None:
     values: Mapping[tuple[int, int, str], np.ndarray] = context.values  # noqa: PD011
     layers = [
@@ -178,7 +185,12 @@ def _effect(context: ReportContext, shown: int) -> Figure | None:
         )
         for i in chosen
     ]
-    content = as_svg(lambda ax: relu_effect(pairs, ax), name="relu-effect", size=SIZE)
+    colours = _colours(context, chosen)
+    content = as_svg(
+        lambda ax: relu_effect(pairs, ax, colours=colours),
+        name="relu-effect",
+        size=SIZE,
+    )
     caption = (
         "Effect of the nonlinearities: singular values of the slope from the input to"
         " just before (dashed) and just after (solid) a layer, largest first, at input"
@@ -200,8 +212,11 @@ def _decay(context: ReportContext, shown: int) -> Figure | None:
     if not chosen:
         return None
     named = {_depth_name(context, i): values[shown, i, "features"] for i in chosen}
+    colours = _colours(context, chosen)
     content = as_svg(
-        lambda ax: spectrum(named, ax), name="decay-over-layers", size=SIZE
+        lambda ax: spectrum(named, ax, colours=colours),
+        name="decay-over-layers",
+        size=SIZE,
     )
     caption = (
         "Decay over layers: singular values of the slope from the input to the"
