@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from relulens import errors as errors
     from relulens import plot as plot
+    from relulens.graph.describe import describe as describe
     from relulens.graph.domain import Box as Box
     from relulens.graph.evaluate import evaluate as evaluate
     from relulens.graph.network import Network as Network
@@ -32,6 +33,7 @@ _HOMES: dict[str, str] = {
     "Tolerances": "relulens.graph.tolerances",
     "activation_pattern": "relulens.local.pattern",
     "boundary_distance": "relulens.local.boundary",
+    "describe": "relulens.graph.describe",
     "evaluate": "relulens.graph.evaluate",
     "from_layers": "relulens.importers.layers",
     "from_sklearn": "relulens.importers.scikit_learn",

@@ -33,15 +33,18 @@ class UnsupportedOperationError(RelulensError):
 
     Attributes:
         nodes: Every offending node.
+        partial: The network as far as it was imported, for ``describe``, or nothing.
     """
 
-    def __init__(self, nodes: Sequence[OffendingNode]) -> None:
+    def __init__(
+        self, nodes: Sequence[OffendingNode], partial: object | None = None
+    ) -> None:
         super().__init__(
             f"cannot import the model: {len(nodes)} of its nodes have no rule:"
             f" {_listed(nodes)}. See the table of supported operations, or cut the"
             " model before them with output=NAME."
         )
-        self.nodes = tuple(nodes)
+        self.nodes, self.partial = tuple(nodes), partial
 
 
 class NotPolyhedralError(RelulensError):

@@ -1,5 +1,8 @@
 """``relulens describe``: what a network is made of."""
 
+import json
+from typing import TYPE_CHECKING
+
 import click
 
 from relulens.cli.options import (
@@ -9,6 +12,10 @@ from relulens.cli.options import (
     progress_options,
 )
 from relulens.cli.progress import announce
+from relulens.errors import UnsupportedOperationError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @click.command()
@@ -24,7 +31,22 @@ def describe(context: click.Context, model: str, as_json: bool) -> None:
     exits with 3.
     """
     announce(chosen_progress(context), f"reading {model}")
+    chosen = chosen_model(context)
     from relulens.graph.describe import describe as described
 
-    table = described(chosen_model(context).load(model))
-    click.echo(table.to_json(orient="records") if as_json else str(table))
+    try:
+        table = described(chosen.load(model))
+    except UnsupportedOperationError as error:
+        _print(described(error), as_json)
+        raise
+    _print(table, as_json)
+
+
+def _print(table: "pd.DataFrame", as_json: bool) -> None:
+    if as_json:
+        rows = table.to_dict(orient="records")
+        click.echo(json.dumps({"about": table.attrs["lines"], "nodes": rows}))
+        return
+    for line in table.attrs["lines"]:
+        click.echo(line)
+    click.echo(table.drop(columns="parameters").to_string(index=False))

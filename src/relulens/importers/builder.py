@@ -256,6 +256,15 @@ class Builder:
             self, output, provenance, domain, dtype, torch.device(device), source
         )
 
+    def partial(self) -> Network:
+        """Return all nodes so far, ending at the last, to describe a failed import."""
+        return Network(
+            nodes=tuple(self.nodes),
+            output=len(self.nodes) - 1,
+            layers=tuple(self.layers),
+            cuts=dict(self.cuts),
+        )
+
     @staticmethod
     def _check_finite(name: str, numbers: Tensor) -> None:
         if not bool(torch.isfinite(numbers).all()):

@@ -72,7 +72,8 @@ def from_onnx(
     scaled = normalised(build, Value(source.node, with_batch(source.shape)), mean, std)
     shown = Value(scaled.node, read.dims)
     build.cut(read.name, shown)
-    value = _imported(build, file, read, shown, end)
+    nodes = needed(file.model.graph, end.tensor)
+    value = _imported(build, file, nodes, read, shown, end)
     provenance = Provenance(
         format="onnx",
         path=str(path),
@@ -84,7 +85,7 @@ def from_onnx(
     )
     if not check:
         return network
-    source_model = oracle(file.model, read, end.tensor, value.dims)
+    source_model = oracle(file.model, nodes, read, end.tensor, value.dims)
     exact = build.network(value, provenance=provenance, domain=domain)
     rounded = build.network(value, provenance=provenance, dtype=torch.float32)
     agreement, note = agreed(exact, rounded, source_model, str(path))
@@ -95,7 +96,12 @@ def from_onnx(
 
 
 def _imported(
-    build: Builder, file: Opened, read: GraphInput, x: Value, end: Ending
+    build: Builder,
+    file: Opened,
+    nodes: Sequence[onnx.NodeProto],
+    read: GraphInput,
+    x: Value,
+    end: Ending,
 ) -> Value:
     """Walk over the nodes that the output needs.
 
@@ -103,7 +109,6 @@ def _imported(
         UnsupportedOperationError: Some of them cannot be imported.
     """
     graph = file.model.graph
-    nodes = _needed(graph, end.tensor)
     constants = initializers(graph)
     _check_finite(graph, nodes)
     scope = Scope(versions=file.versions, entries={**constants, read.name: x})
@@ -112,7 +117,7 @@ def _imported(
     walk.read.update((end.tensor, *(item.name for item in graph.output)))
     walk.nodes(nodes, scope)
     if walk.refused:
-        raise UnsupportedOperationError(walk.refused)
+        raise UnsupportedOperationError(walk.refused, build.partial())
     return _final(build, scope.lookup(end.tensor), end.tensor, read.fixed)
 
 
@@ -136,7 +141,7 @@ def _final(build: Builder, entry: Entry, name: str, fixed: bool) -> Value:
     return entry
 
 
-def _needed(graph: onnx.GraphProto, tensor: str) -> list[onnx.NodeProto]:
+def needed(graph: onnx.GraphProto, tensor: str) -> list[onnx.NodeProto]:
     """Return the nodes that a tensor depends on, in the graph's order."""
     wanted, kept = {tensor}, list[onnx.NodeProto]()
     for node in reversed(graph.node):
