@@ -1,6 +1,6 @@
 """Run an ONNX model by other means, to compare the import with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TypeAlias
@@ -77,7 +77,13 @@ def _from_source(y: np.ndarray, dims: Dims, count: int) -> Tensor:
     return torch.from_numpy(moved.copy()).reshape(count, *sample_shape(dims))
 
 
-def oracle(model: onnx.ModelProto, read: GraphInput, output: str, dims: Dims) -> Oracle:
+def oracle(
+    model: onnx.ModelProto,
+    nodes: Sequence[onnx.NodeProto],
+    read: GraphInput,
+    output: str,
+    dims: Dims,
+) -> Oracle:
     """Return the source model up to a tensor, by onnxruntime or the reference.
 
     onnxruntime is used if it is installed and knows all operations in the file's type;
@@ -85,19 +91,31 @@ def oracle(model: onnx.ModelProto, read: GraphInput, output: str, dims: Dims) ->
 
     Args:
         model: The model.
+        nodes: Those of its nodes that the output needs.
         read: Its input.
         output: The tensor that is the network's output.
         dims: Its axes.
+
+    Raises:
+        ModelLoadError: Neither can run the model.
     """
     ending = onnx.ModelProto()
     ending.CopyFrom(model)
-    del ending.graph.output[:]
+    del ending.graph.output[:], ending.graph.node[:]
+    ending.graph.node.extend(nodes)
     ending.graph.output.append(onnx.ValueInfoProto(name=output))
     if find_spec("onnxruntime") is not None:
         run = _by_runtime(ending, read.name)
         if run is not None:
             return Oracle(name="onnxruntime", run=run, read=read, dims=dims)
-    evaluator = ReferenceEvaluator(ending)
+    try:
+        evaluator = ReferenceEvaluator(ending)
+    except (NotImplementedError, ValueError, TypeError, RuntimeError) as error:
+        raise ModelLoadError(
+            f"cannot check the import: neither onnxruntime nor onnx.reference can run the"
+            f" model up to {output!r} ({error}). Use check=False to import it all the"
+            " same."
+        ) from error
 
     def by_reference(x: np.ndarray) -> np.ndarray:
         try:

@@ -43,10 +43,20 @@ class Resized:
     scale: float
 
 
-def _positions(old: int, how: Resized, coordinates: Coordinates) -> Tensor:
-    """Return where every new entry lies among the old ones, in float64."""
-    new = torch.arange(how.size, dtype=torch.float64)
-    half = (new + 0.5) / how.scale - 0.5
+def _positions(
+    old: int,
+    how: Resized,
+    coordinates: Coordinates,
+    dtype: torch.dtype = torch.float64,
+) -> Tensor:
+    """Return where every new entry lies among the old ones.
+
+    Raises:
+        InvalidArgumentError: The coordinates are not known.
+    """
+    new = torch.arange(how.size, dtype=dtype)
+    scale = torch.tensor(how.scale, dtype=dtype)
+    half = (new + 0.5) / scale - 0.5
     match coordinates:
         case "half_pixel":
             return half
@@ -59,9 +69,9 @@ def _positions(old: int, how: Resized, coordinates: Coordinates) -> Tensor:
         case "align_corners":
             return new * ((old - 1) / (how.size - 1)) if how.size > 1 else new * 0.0
         case "asymmetric":
-            return new / how.scale
+            return new / scale
         case "tf_half_pixel_for_nn":
-            return (new + 0.5) / how.scale
+            return (new + 0.5) / scale
     raise InvalidArgumentError(
         f"cannot resize: coordinates {coordinates!r} are not known. Use half_pixel,"
         " align_corners or asymmetric."
@@ -169,7 +179,10 @@ def nearest(
     """
 
     def matrix(old: int, how: Resized) -> Tensor:
-        places = _rounded(_positions(old, how, coordinates), rounding)
+        # Where a position is a whole number but for rounding, single precision decides,
+        # as it does in the libraries that networks are trained and run in.
+        positions = _positions(old, how, coordinates, torch.float32)
+        places = _rounded(positions, rounding)
         return _nearest_matrix(places, old)
 
     return _resize(build, name, x, axes, matrix)
