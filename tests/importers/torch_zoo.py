@@ -170,7 +170,11 @@ class Inception(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         pooled = functional.max_pool2d(x, 3, 1, 1)
         mean = functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
-        parts = [self.narrow(x).relu(), self.wide(mean).relu(), self.pooled(pooled).relu()]
+        parts = [
+            self.narrow(x).relu(),
+            self.wide(mean).relu(),
+            self.pooled(pooled).relu(),
+        ]
         return self.head(torch.cat(parts, 1).view(x.size(0), -1))
 
 
@@ -203,9 +207,9 @@ class DenseNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.norms = nn.ModuleList([nn.BatchNorm2d(2 + 2 * i) for i in range(3)])
-        self.convs = nn.ModuleList(
-            [nn.Conv2d(2 + 2 * i, 2, 3, padding=1) for i in range(3)]
-        )
+        self.convs = nn.ModuleList([
+            nn.Conv2d(2 + 2 * i, 2, 3, padding=1) for i in range(3)
+        ])
         self.transition = nn.AvgPool2d(2)
         self.head = nn.Linear(8, 3)
 
@@ -293,7 +297,7 @@ class Absolute(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = torch.abs(self.first(x))
         y = self.second(y).clamp(-0.3, 0.4)
-        y = functional.hardtanh(3 * y) + functional.hardsigmoid(x.sum(1, keepdim=True))
+        y = functional.hardtanh(3 * y) + functional.softshrink(x.sum(1, keepdim=True))
         return y.clamp(min=0.1) - (1 - y).clamp(max=0.7)
 
 
@@ -456,14 +460,15 @@ class Smooths(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         f = functional
-        y = [f.elu(x, 0.7), f.selu(x), f.celu(x, 1.3), f.silu(x), f.gelu(x), f.mish(x)]
-        y += [f.gelu(x, approximate="tanh"), f.softplus(x, 2.0), f.hardswish(4 * x)]
+        y = [f.elu(x, 0.7), f.selu(x), f.silu(x), f.gelu(x), f.mish(x)]
+        y += [f.gelu(x, approximate="tanh"), f.softplus(x, 2.0)]
         y += [torch.sigmoid(x), torch.tanh(x), torch.exp(x), f.logsigmoid(x)]
         positive = x * x + 0.5
         y += [positive.log(), positive.sqrt(), positive.rsqrt(), positive**-1.5, x**3]
         y += [1 / positive, x / positive, f.softsign(x), f.tanhshrink(x), f.glu(x)]
         y += [f.log_softmax(x, 1), x.logsumexp(1, keepdim=True), f.softmin(x, 1)]
-        y += [torch.where(x.new_ones(4) > 0, x, x * 2), torch.erf(x), x.var(1)[:, None]]
+        y += [torch.where(x.new_ones(4) > 0, x, x * 2), torch.erf(x), torch.cos(x)]
+        y += [x.var(1)[:, None], f.threshold(x, 0.1, 0.1), torch.atan(x), x.sin()]
         return torch.cat(y, 1)
 
 
@@ -472,24 +477,54 @@ def smooth() -> Case:
     return Case(Smooths(), (4,), polyhedral=False)
 
 
+class Hard(nn.Module):
+    """Functions whose derivative torch itself rounds to single precision."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        hard = functional.hardsigmoid(2 * x) + functional.hardswish(4 * x)
+        return hard + functional.celu(x, 1.3)
+
+
+@case
+def hard() -> Case:
+    return Case(Hard(), (4,), polyhedral=False)
+
+
 class Moves(nn.Module):
     """Operations that move entries."""
 
     def forward(self, x: Tensor) -> Tensor:
         f = functional
-        y = [f.pad(x, (1, 2, 1, 0), mode="reflect"), f.pad(x, (1, 2, 1, 0), "replicate")]
-        y += [f.pad(x, (2, 1, 0, 1), mode="circular"), f.pad(x, (1, 1, -1, 2), value=2.5)]
+        y = [
+            f.pad(x, (1, 2, 1, 0), mode="reflect"),
+            f.pad(x, (1, 2, 1, 0), "replicate"),
+        ]
+        y += [
+            f.pad(x, (2, 1, 0, 1), mode="circular"),
+            f.pad(x, (1, 1, -1, 2), value=2.5),
+        ]
         y += [f.pixel_shuffle(x, 2), f.pixel_unshuffle(x, 2), f.channel_shuffle(x, 2)]
-        y += [f.interpolate(x, size=(3, 5), mode="nearest"), x.roll(1, 2), x.flip([1, 3])]
+        y += [
+            f.interpolate(x, size=(3, 5), mode="nearest"),
+            x.roll(1, 2),
+            x.flip([1, 3]),
+        ]
         y += [f.interpolate(x, (7, 5), mode="bilinear", align_corners=True), x.tril()]
         y += [f.interpolate(x, (7, 5), mode="bilinear"), f.unfold(x, 3, padding=1)]
-        y += [f.interpolate(x, (5, 5), mode="bicubic"), x[:, [2, 0, 1]], x[..., 1:3, ::2]]
+        y += [
+            f.interpolate(x, (5, 5), mode="bicubic"),
+            x[:, [2, 0, 1]],
+            x[..., 1:3, ::2],
+        ]
         y += [f.interpolate(x, (3, 3), mode="nearest-exact"), x.repeat(1, 2, 1, 1)]
         y += [x.cumsum(2), x[torch.arange(x.shape[0]), 1], torch.stack([x, x + 1], 2)]
         y += list(x.split([1, 3], 1)) + list(x.unbind(1)) + [x.movedim(1, 3), x.mT]
         y += [x.repeat_interleave(2, 1), f.adaptive_avg_pool2d(x, (3, 2))]
         y += [f.adaptive_max_pool2d(x, (3, 2)), f.avg_pool2d(x, 2, divisor_override=3)]
-        y += [f.avg_pool2d(x, 3, 2, 1, ceil_mode=True), f.max_pool2d(x, 2, 1, dilation=2)]
+        y += [
+            f.avg_pool2d(x, 3, 2, 1, ceil_mode=True),
+            f.max_pool2d(x, 2, 1, dilation=2),
+        ]
         return torch.cat([part.flatten(1) for part in y], 1)
 
 
@@ -503,7 +538,9 @@ class Convolutions(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.one = nn.Conv1d(2, 4, 3, 2, 1, dilation=2, groups=2, padding_mode="circular")
+        self.one = nn.Conv1d(
+            2, 4, 3, 2, 1, dilation=2, groups=2, padding_mode="circular"
+        )
         self.turned = nn.ConvTranspose1d(4, 2, 3, 2, 1, 1, groups=2, dilation=2)
         self.far = nn.ConvTranspose1d(2, 2, 2, 1, 0, 1, dilation=3)
         self.three = nn.Conv3d(1, 2, 2)

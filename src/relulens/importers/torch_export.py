@@ -176,6 +176,12 @@ class Copies:
         """The copy in float64, else that in the module's own type."""
         return self.own if self.double is None else self.double
 
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of all parameters and buffers by name."""
+        tensors = named_tensors(self.own)
+        return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
 
 def _copies(module: object, example: Tensor, place: int) -> Copies:
     own = prepared_copy(module)
@@ -193,6 +199,16 @@ def _copies(module: object, example: Tensor, place: int) -> Copies:
         # Its forward function fixes another type, so it is read in its own.
         return Copies(own, None)
     return Copies(own, double)
+
+
+def read_again(source: TorchSource, module: object) -> Copies:
+    """Return copies of a module like those that a graph was exported from."""
+    own = prepared_copy(module)
+    kinds = {t.dtype for t in named_tensors(own).values() if t.is_floating_point()}
+    if kinds <= {torch.float64}:
+        return Copies(own, own)
+    sharp = source.dtype == torch.float64
+    return Copies(own, copy.deepcopy(own).double() if sharp else None)
 
 
 def _in_type(example: Tensor, kind: torch.dtype) -> Tensor:
@@ -225,7 +241,7 @@ def _source(
         output=chosen,
         dims=dims,
         dtype=kind,
-        shapes={name: tuple(tensor.shape) for name, tensor in weights.items()},
+        shapes=copies.shapes,
         notes=tuple(notes),
         samples=torch.empty(0),
         example_dtype=example.dtype,

@@ -216,7 +216,9 @@ def _softmax(call: Call) -> Value:
     return softmax(call.build, call.name, call.value(), axis)
 
 
-@aten(("log_softmax", "_log_softmax"), "Coupled", note="at the end of a model it is cut")
+@aten(
+    ("log_softmax", "_log_softmax"), "Coupled", note="at the end of a model it is cut"
+)
 def _log_softmax(call: Call) -> Value:
     return log_softmax(call.build, call.name, call.value(), call.integer("dim"))
 

@@ -9,7 +9,11 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, TensorArgument
 from torch.fx import Node as GraphNode
 
-from relulens.errors import AmbiguousModelError, ModelLoadError, UnsupportedOperationError
+from relulens.errors import (
+    AmbiguousModelError,
+    ModelLoadError,
+    UnsupportedOperationError,
+)
 from relulens.graph.domain import Box
 from relulens.graph.linear_map import Shape
 from relulens.graph.network import Network, Provenance
@@ -149,8 +153,9 @@ def assembled(
     x = normalised(build, x, source.mean, source.std)
     walk = Walk(build=build, names=source.names, given=_given(source, weights, x))
     walk.run(source.nodes)
+    walk.finish(source.output.node)
     if walk.offending:
-        raise UnsupportedOperationError(walk.offending)
+        raise UnsupportedOperationError(walk.offending, build.partial())
     for name, node in source.names.cuts.items():
         _cut(build, name, walk.found.get(node))
     for node, name in source.names.nodes.items():

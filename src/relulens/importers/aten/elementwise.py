@@ -1,5 +1,6 @@
 """Rules of elementwise operations."""
 
+import math
 from collections.abc import Callable
 
 from torch import Tensor
@@ -8,6 +9,7 @@ from relulens.graph import smooth
 from relulens.graph.smooth import SmoothFunction
 from relulens.importers.aten.call import Call, aten
 from relulens.importers.operations import activations, curves
+from relulens.importers.operations.arithmetic import add
 from relulens.importers.registry import RefusedError
 from relulens.importers.values import Value, as_float
 
@@ -128,6 +130,12 @@ def _softshrink(call: Call) -> Value:
 def _threshold(call: Call) -> Value:
     bound, value = call.number("threshold"), call.number("value")
     return activations.threshold(call.build, call.name, call.value(), bound, value)
+
+
+@aten("cos", "Smooth", note="a shifted sine")
+def _cos(call: Call) -> Value:
+    quarter = add(call.build, f"{call.name}.quarter", call.value(), math.pi / 2)
+    return call.build.smooth(call.name, quarter, smooth.SIN)
 
 
 @aten("elu", "Smooth")

@@ -94,7 +94,8 @@ def _unbind(call: Call) -> tuple[Source, ...]:
     x, axis = call.value(), call.integer("dim")
     count = x.shape[x.axis(axis)]
     return tuple(
-        indexing.select(call.build, f"{call.name}.{i}", x, axis, i) for i in range(count)
+        indexing.select(call.build, f"{call.name}.{i}", x, axis, i)
+        for i in range(count)
     )
 
 
@@ -107,7 +108,10 @@ _MODES: dict[str, Literal["constant", "reflect", "edge", "wrap"]] = {
 
 
 def _padded(call: Call, mode: str, value: float = 0.0) -> Value:
-    x, amounts = call.value(), call.integers("pad" if "pad" in call.arguments else "padding")
+    x, amounts = (
+        call.value(),
+        call.integers("pad" if "pad" in call.arguments else "padding"),
+    )
     pairs = list(zip(amounts[::2], amounts[1::2], strict=True))
     pads = [(0, 0)] * (x.rank - len(pairs)) + pairs[::-1]
     return pad(call.build, call.name, x, pads, _MODES[mode], value)

@@ -76,7 +76,7 @@ def name_nodes(nodes: Sequence[GraphNode], modules: Collection[str]) -> Names:
             calls.setdefault(key, []).append(node)
             paths[key] = path
     operations = [node for node in nodes if node.target is not operator.getitem]
-    alone = Counter(_stack(node)[-1][0] for node in operations if _stack(node))
+    sizes = Counter(key for node in operations for key, _ in _stack(node))
     taken: set[str] = set()
     chosen: dict[str, str] = {}
     for key in sorted(calls, key=_repeat):
@@ -88,7 +88,7 @@ def name_nodes(nodes: Sequence[GraphNode], modules: Collection[str]) -> Names:
         inner = stack[-1][0] if stack else ""
         path = chosen.get(inner, "")
         word = operation_name(node).strip("_")
-        if path and alone[inner] == 1:
+        if path and sizes[inner] == 1:
             named[node] = path
         else:
             word = f"{path}.{word}" if path else word
@@ -106,9 +106,7 @@ def _repeat(key: str) -> int:
 def _escaping(inside: Sequence[GraphNode]) -> GraphNode:
     """Return the last node that something outside reads; of one tuple's parts the first."""
     members = set(inside)
-    out = [
-        node for node in inside if any(user not in members for user in node.users)
-    ]
+    out = [node for node in inside if any(user not in members for user in node.users)]
     if out and all(node.target is operator.getitem for node in out):
         return out[0]
     return out[-1] if out else inside[-1]

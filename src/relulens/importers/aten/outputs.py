@@ -52,7 +52,8 @@ def module_outputs(program: ExportedProgram) -> Mapping[str, tuple[int, GraphNod
     return {
         name: (place, node)
         for place, (name, node) in enumerate(zip(names, returned, strict=True))
-        if isinstance(node, GraphNode) and isinstance(node.meta.get("val"), torch.Tensor)
+        if isinstance(node, GraphNode)
+        and isinstance(node.meta.get("val"), torch.Tensor)
     }
 
 

@@ -38,6 +38,9 @@ def prepared_copy(module: object) -> nn.Module:
     return plain
 
 
+_SLOTS = frozenset({"__dict__", "__weakref__"})
+
+
 def _leaves(module: nn.Module) -> dict[int, object]:
     """Return copies of computed tensors, which deepcopy refuses, by their identity."""
     return {
@@ -50,6 +53,10 @@ def _leaves(module: nn.Module) -> dict[int, object]:
 
 def _remove_parametrisations(part: nn.Module) -> None:
     if parametrize.is_parametrized(part):
+        # A copy shares its class with the original, and removal edits the class.
+        kind = type(part)
+        own = {k: v for k, v in vars(kind).items() if k not in _SLOTS}
+        part.__class__ = type(kind.__name__, kind.__bases__, own)
         parametrised = part.parametrizations
         if isinstance(parametrised, nn.ModuleDict):
             for name in list(parametrised):

@@ -125,7 +125,9 @@ def _decompositions() -> dict[torch._ops.OperatorBase, object]:
     """Return torch's decompositions without those of operations that have a rule."""
     table = torch.export.default_decompositions()
     from_rules: Sequence[torch._ops.OperatorBase] = [
-        operation for operation in table if isinstance(operation, torch._ops.OpOverload) and find_operation(operation)
+        operation
+        for operation in table
+        if isinstance(operation, torch._ops.OpOverload) and find_operation(operation)
     ]
     for operation in from_rules:
         del table[operation]

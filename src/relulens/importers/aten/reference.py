@@ -68,9 +68,7 @@ def with_agreement(
                 f"in {word} the module's output differs by {single.difference:.1e}"
                 " relative"
             )
-    provenance = replace(
-        network.provenance, agreement=agreement, notes=tuple(notes)
-    )
+    provenance = replace(network.provenance, agreement=agreement, notes=tuple(notes))
     return replace(network, provenance=provenance)
 
 
@@ -114,9 +112,7 @@ def _spread(numbers: Tensor, x: Tensor) -> Tensor:
     return numbers.reshape(-1, *[1] * (x.ndim - 2))
 
 
-def _run_graph(
-    source: TorchSource, weights: Mapping[str, Tensor], x: Tensor
-) -> Tensor:
+def _run_graph(source: TorchSource, weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
     """Return the value of the output's node, for outputs that the module hides."""
     found: dict[GraphNode, object] = {
         source.inputs.example: x,
@@ -136,4 +132,3 @@ def _run_graph(
             " array. Choose another output."
         )
     return result
-

@@ -46,7 +46,10 @@ class Constant:
 
 def _repeats(one: Tensor, two: Tensor, axis: int) -> bool:
     length = one.shape[axis]
-    if one.shape[:axis] + one.shape[axis + 1 :] != two.shape[:axis] + two.shape[axis + 1 :]:
+    if (
+        one.shape[:axis] + one.shape[axis + 1 :]
+        != two.shape[:axis] + two.shape[axis + 1 :]
+    ):
         return False
     for before in range(1, length + 1):
         if length % before:

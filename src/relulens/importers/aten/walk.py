@@ -91,7 +91,17 @@ class Walk:
             elif node.op == "call_function":
                 self.found[node] = self._visited(node)
             else:
-                self.found[node] = self._refused(node, f"a graph node of kind {node.op}")
+                self.found[node] = self._refused(
+                    node, f"a graph node of kind {node.op}"
+                )
+
+    def finish(self, output: GraphNode) -> None:
+        """Refuse an output that is no array of numbers."""
+        held = self.found[output]
+        if isinstance(held, Masked):
+            self._refused(output, "minus infinity has a meaning only inside a softmax")
+        elif isinstance(held, Missing) and held.reason is not None:
+            self._refused(output, held.reason)
 
     def _refused(self, node: GraphNode, reason: str) -> Missing:
         name = self.names.nodes.get(node, node.name)
@@ -249,5 +259,3 @@ def _constants(one: object, two: object, parameters: frozenset[str]) -> Source:
     if isinstance(one, (bool, int, float)):
         return one
     return Missing("it is no array")
-
-

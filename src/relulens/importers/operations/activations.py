@@ -5,6 +5,7 @@ from torch import Tensor
 
 from relulens.errors import InvalidArgumentError
 from relulens.graph.coupled import LogSumExp, Softmax
+from relulens.graph.linear_map import Shape
 from relulens.graph.maps import Scale
 from relulens.graph.smooth import GELU, RECIPROCAL, SQRT, SQUARE, TANH
 from relulens.importers.builder import Builder
@@ -64,13 +65,12 @@ def clamp(
     """Return ``min(max(x, low), high)``: one ReLU for one bound, two for two.
 
     Raises:
-        NotFiniteError: A bound that is an array holds NaN or infinite numbers.
+        InvalidArgumentError: A bound is an array that is larger than ``x``.
     """
     least, most = _bound(low, x), _bound(high, x)
     for bound in (least, most):
         if bound is not None:
-            wide = torch.broadcast_shapes(bound.shape, x.shape)
-            if tuple(wide) != x.shape:
+            if not _fits(tuple(bound.shape), x.shape):
                 raise InvalidArgumentError(
                     f"cannot import {name!r}: a bound of shape {list(bound.shape)} does"
                     f" not broadcast to {list(x.shape)}. Expand the argument first."
@@ -82,6 +82,12 @@ def clamp(
     if most is not None:
         return build.bounded(name, x, most, below=False, operation=operation)
     return x
+
+
+def _fits(small: Shape, large: Shape) -> bool:
+    """Tell whether an array broadcasts to a shape without making it larger."""
+    pairs = zip(reversed(small), reversed(large), strict=False)
+    return len(small) <= len(large) and all(a in (1, b) for a, b in pairs)
 
 
 def _bound(bound: Tensor | float | None, x: Value) -> Tensor | None:

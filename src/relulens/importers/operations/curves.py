@@ -23,6 +23,7 @@ SILU = SmoothFunction(
     slope=_silu_slope,
     slopes=(-0.09983933, 1.09983933),
     turns=(-1.278464542761074,),
+    bends=(-2.399357280515467, 2.399357280515467),
 )
 
 
@@ -37,6 +38,7 @@ MISH = SmoothFunction(
     slope=_mish_slope,
     slopes=(-0.11252613, 1.08849817),
     turns=(-1.1924312145154952,),
+    bends=(-2.256376396360794, 1.4905711794854284),
 )
 
 _ROOT = math.sqrt(2 / math.pi)
@@ -55,6 +57,7 @@ GELU_TANH = SmoothFunction(
     slope=_gelu_tanh_slope,
     slopes=(-0.12899307, 1.12899307),
     turns=(-0.7524614220710163,),
+    bends=(-1.4185040087908285, 1.4185040087908285),
 )
 
 
@@ -77,15 +80,17 @@ LOG_SIGMOID = SmoothFunction(
     value=functional.logsigmoid,
     slope=lambda z: torch.sigmoid(-z),
     slopes=(0.0, 1.0),
+    bends=(),
 )
 ATAN = SmoothFunction(
     name="atan",
     value=torch.atan,
     slope=lambda z: 1 / (1 + z * z),
     slopes=(0.0, 1.0),
+    bends=(0.0,),
 )
 EXPM1 = SmoothFunction(
-    name="expm1", value=torch.expm1, slope=torch.exp, slopes=(0.0, math.inf)
+    name="expm1", value=torch.expm1, slope=torch.exp, slopes=(0.0, math.inf), bends=()
 )
 LOG1P = SmoothFunction(
     name="log1p",
@@ -93,6 +98,7 @@ LOG1P = SmoothFunction(
     slope=lambda z: torch.reciprocal(1 + z),
     slopes=(0.0, math.inf),
     domain=(-1.0, math.inf),
+    bends=(),
 )
 RSQRT = SmoothFunction(
     name="rsqrt",
@@ -100,6 +106,7 @@ RSQRT = SmoothFunction(
     slope=lambda z: -0.5 * torch.rsqrt(z) / z,
     slopes=(-math.inf, 0.0),
     domain=(0.0, math.inf),
+    bends=(),
 )
 
 
@@ -131,6 +138,7 @@ def elu(
         slopes=(min(0.0, scale, at_zero), max(0.0, scale, at_zero)),
         kinks=() if alpha * input_scale == 1.0 else (0.0,),
         turns=(0.0,) if alpha * input_scale < 0 else (),
+        bends=(),
     )
 
 
@@ -172,6 +180,7 @@ def power(exponent: float) -> SmoothFunction:
         slopes=(bottom if whole else min(0.0, exponent * math.inf), top),
         turns=(0.0,) if even and exponent > 0 else (),
         domain=domain,
+        bends=(0.0,) if whole and not even and exponent > 0 else (),
     )
 
 
