@@ -116,10 +116,10 @@ def _directions(
 ) -> Tensor:
     """Return directions [N, columns low to high, *shape] at the step's first node."""
     shape = frozen.network.nodes[step.begin].shape
-    if packed is not None and step.table is None:
-        return packed.values[:, low:high]
     if packed is None:
         return _unit_directions(frozen, step, shape, low, high)
+    if step.table is None:
+        return packed.values[:, low:high]
     column = torch.arange(low, high)
     old = packed.step.colours
     source = step.table.T[column % step.colours]  # shape [columns, positions]
