@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from relulens.local.affine_map import local_affine_map as local_affine_map
     from relulens.local.boundary import boundary_distance as boundary_distance
     from relulens.local.pattern import activation_pattern as activation_pattern
+    from relulens.local.polytope import region_polytope as region_polytope
     from relulens.local.spectrum import singular_values as singular_values
     from relulens.local.templates import templates as templates
     from relulens.report.report import report as report
@@ -41,6 +42,7 @@ _HOMES: dict[str, str] = {
     "load": "relulens.importers.load",
     "local_affine_map": "relulens.local.affine_map",
     "refresh": "relulens.importers.refresh",
+    "region_polytope": "relulens.local.polytope",
     "report": "relulens.report.report",
     "singular_values": "relulens.local.spectrum",
     "survey": "relulens.survey.survey",
