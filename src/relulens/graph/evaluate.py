@@ -30,4 +30,5 @@ def evaluate(
     """
     index = network.find(layer)
     value = node_values(network, network.as_input(x), [index])[index]
-    return value.to(torch.float64)
+    # A copy, as a value may lie in the memory of the input or of a coefficient.
+    return value.to(torch.float64, copy=True)

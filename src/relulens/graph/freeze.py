@@ -18,6 +18,8 @@ from relulens.graph.nodes import (
     TwoSlope,
     sources,
 )
+from relulens.graph.pieces import by_rows, joined, row_ranges, rows_at_once
+from relulens.graph.sharing import shares_memory
 
 
 def affine_value(node: Affine, values: Mapping[int, Tensor], batch: int) -> Tensor:
@@ -26,21 +28,20 @@ def affine_value(node: Affine, values: Mapping[int, Tensor], batch: int) -> Tens
     Raises:
         ValueError: The node has neither terms nor a bias.
     """
-    total: Tensor | None = None
-    for term in node.terms:
-        part = term.map.apply(values[term.source])
-        total = part if total is None else total + part
-    if node.bias is not None:
-        return _biased(total, node.bias, batch, node.shape)
-    if total is None:
-        raise ValueError(f"affine node {node.name!r} has neither terms nor bias")
-    return total
-
-
-def _biased(
-    total: Tensor | None, bias: Tensor, batch: int, shape: tuple[int, ...]
-) -> Tensor:
-    return bias.expand(batch, *shape) if total is None else total + bias
+    shape = (batch, *node.shape)
+    if not node.terms:
+        if node.bias is None:
+            raise ValueError(f"affine node {node.name!r} has neither terms nor bias")
+        return node.bias.expand(shape)
+    first, *rest = node.terms
+    total = first.map.apply(values[first.source])
+    # What a map gives may lie in its argument's memory, and must not be written to.
+    own = total.is_contiguous() and not shares_memory(total, values[first.source])
+    for part in (term.map.apply(values[term.source]) for term in rest):
+        total, own = total.add_(part) if own else total + part, True
+    if node.bias is None:
+        return total
+    return total.add_(node.bias) if own else total + node.bias
 
 
 def two_slope_value(node: TwoSlope, z: Tensor) -> Tensor:
@@ -88,14 +89,18 @@ def node_values(
     """
     needed = frozenset[int]().union(*(network.ancestors(i) for i in wanted))
     free = last_uses(network.nodes, needed)
-    values: dict[int, Tensor] = {}
-    with torch.no_grad():
+
+    def walk(part: Tensor) -> dict[int, Tensor]:
+        values: dict[int, Tensor] = {}
         for index in sorted(needed):
-            values[index] = node_value(network.nodes[index], values, x)
+            values[index] = node_value(network.nodes[index], values, part)
             for spent in free.get(index, ()):
                 if spent not in wanted:
                     del values[spent]
-    return {index: values[index] for index in wanted}
+        return {index: values[index] for index in wanted}
+
+    with torch.no_grad():
+        return by_rows(x, rows_at_once(network, needed, x), walk)
 
 
 def _frozen_value(
@@ -145,6 +150,23 @@ class Frozen:
         return self.x.shape[0]
 
 
+def frozen_part(frozen: Frozen, points: slice) -> Frozen:
+    """Return a network frozen at some of the points, sharing the arrays."""
+    if points.start == 0 and points.stop == frozen.batch:
+        return frozen
+    return Frozen(
+        network=frozen.network,
+        x=frozen.x[points],
+        end=frozen.end,
+        gates={index: gate[points] for index, gate in frozen.gates.items()},
+        arguments={
+            index: tuple(argument[points] for argument in read)
+            for index, read in frozen.arguments.items()
+        },
+        values={index: value[points] for index, value in frozen.values.items()},
+    )
+
+
 def freeze(network: Network, x: Tensor, end: int, keep: Collection[int] = ()) -> Frozen:
     """Evaluate up to a node and keep what every nonlinear operation did.
 
@@ -158,23 +180,50 @@ def freeze(network: Network, x: Tensor, end: int, keep: Collection[int] = ()) ->
         The frozen network; the values of ``end`` and ``keep`` are in it.
     """
     needed = network.ancestors(end)
-    kept = {end, *(index for index in keep if index in needed)}
+    kept = frozenset({end, *(index for index in keep if index in needed)})
+    rows = rows_at_once(network, needed, x)
+    with torch.no_grad():
+        parts = [
+            _frozen_rows(network, x[part], end, kept)
+            for part in row_ranges(x.shape[0], rows)
+        ]
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    return Frozen(
+        network=network,
+        x=x,
+        end=end,
+        gates={i: joined([part.gates[i] for part in parts]) for i in first.gates},
+        arguments={
+            i: tuple(
+                joined(list(read))
+                for read in zip(*(part.arguments[i] for part in parts), strict=True)
+            )
+            for i in first.arguments
+        },
+        values={i: joined([part.values[i] for part in parts]) for i in kept},
+    )
+
+
+def _frozen_rows(network: Network, x: Tensor, end: int, kept: frozenset[int]) -> Frozen:
+    """Return the network frozen at points that are few enough to take at once."""
+    needed = network.ancestors(end)
     free = last_uses(network.nodes, needed)
     values: dict[int, Tensor] = {}
     gates: dict[int, Tensor] = {}
     arguments: dict[int, tuple[Tensor, ...]] = {}
-    with torch.no_grad():
-        for index in sorted(needed):
-            node = network.nodes[index]
-            value, gate = _frozen_value(node, values, x)
-            values[index] = value
-            if gate is not None:
-                gates[index] = gate
-            if isinstance(node, Smooth | Coupled):
-                arguments[index] = tuple(values[i] for i in sources(node))
-            for spent in free.get(index, ()):
-                if spent not in kept:
-                    del values[spent]
+    for index in sorted(needed):
+        node = network.nodes[index]
+        value, gate = _frozen_value(node, values, x)
+        values[index] = value
+        if gate is not None:
+            gates[index] = gate
+        if isinstance(node, Smooth | Coupled):
+            arguments[index] = tuple(values[i] for i in sources(node))
+        for spent in free.get(index, ()):
+            if spent not in kept:
+                del values[spent]
     return Frozen(
         network=network,
         x=x,

@@ -1,101 +1,18 @@
 """Push directions forward, and pull weights back, through a frozen network."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import assert_never
 
 import torch
 from torch import Tensor
 
-from relulens.graph.freeze import Frozen
+from relulens.graph.freeze import Frozen, frozen_part
+from relulens.graph.frozen_steps import node_adjoint, node_tangent
 from relulens.graph.network import last_uses
-from relulens.graph.nodes import (
-    Affine,
-    Coupled,
-    Input,
-    Maximum,
-    Node,
-    Smooth,
-    TwoSlope,
-    sources,
-)
+from relulens.graph.nodes import sources
+from relulens.graph.pieces import Piece, by_pieces, rows_at_once, taken
+from relulens.graph.sharing import Sums
 
-# Directions and weights are [N * copies, *shape], the copies of one point side by side,
-# so that linear maps see a plain batch; gates see [N, copies, *shape].
-
-
-def _gated(frozen: Frozen, index: int, node: TwoSlope, value: Tensor) -> Tensor:
-    gate = frozen.gates[index].unsqueeze(1)
-    view = value.reshape(frozen.batch, -1, *node.shape)
-    if node.negative.numel() == 1 and float(node.negative) == 0.0:
-        gated = view * gate
-        if not (node.positive.numel() == 1 and float(node.positive) == 1.0):
-            gated = gated * node.positive
-    else:
-        slope = torch.where(gate, node.positive, node.negative)
-        gated = view * slope
-    return gated.reshape(value.shape)
-
-
-def _picked(frozen: Frozen, index: int, node: Maximum, value: Tensor) -> Tensor:
-    flat = value.reshape(frozen.batch, value.shape[0] // max(frozen.batch, 1), -1)
-    winner = frozen.gates[index].reshape(frozen.batch, 1, -1)
-    taken = flat.gather(2, winner.expand(-1, flat.shape[1], -1))
-    return taken.reshape(value.shape[0], *node.shape)
-
-
-def _placed(frozen: Frozen, index: int, node: Maximum, weights: Tensor) -> Tensor:
-    flat = weights.reshape(frozen.batch, weights.shape[0] // max(frozen.batch, 1), -1)
-    winner = frozen.gates[index].reshape(frozen.batch, 1, -1).expand_as(flat)
-    size = torch.Size(node.groups.in_shape).numel()
-    result = flat.new_zeros((frozen.batch, flat.shape[1], size))
-    result.scatter_add_(2, winner, flat)
-    return result.reshape(weights.shape[0], *node.groups.in_shape)
-
-
-def _spread(frozen: Frozen, value: Tensor) -> Tensor:
-    """Return [N * copies, *shape] as [N, copies, *shape]."""
-    return value.reshape(frozen.batch, -1, *value.shape[1:])
-
-
-def _points(frozen: Frozen, index: int) -> tuple[Tensor, ...]:
-    return tuple(argument.unsqueeze(1) for argument in frozen.arguments[index])
-
-
-def _node_tangent(
-    frozen: Frozen, index: int, node: Node, values: Mapping[int, Tensor]
-) -> Tensor:
-    match node:
-        case Input():
-            raise ValueError("the input has no tangent of its own")
-        case Affine(terms=terms):
-            parts = [t.map.apply(values[t.source]) for t in terms if t.source in values]
-            total = parts[0]
-            for part in parts[1:]:
-                total = total + part
-            return total
-        case TwoSlope():
-            return _gated(frozen, index, node, values[node.source])
-        case Maximum():
-            return _picked(frozen, index, node, values[node.source])
-        case Smooth():
-            slope = frozen.gates[index].unsqueeze(1)
-            direction = values[node.source]
-            return (_spread(frozen, direction) * slope).reshape(direction.shape)
-        case Coupled():
-            points = _points(frozen, index)
-            count = next(values[i] for i in node.sources if i in values).shape[0]
-            directions = [
-                _spread(frozen, values[i])
-                if i in values
-                else torch.zeros_like(point).expand(
-                    -1, count // frozen.batch, *point.shape[2:]
-                )
-                for i, point in zip(node.sources, points, strict=True)
-            ]
-            result = node.function.tangent(points, directions)
-            return result.reshape(count, *node.shape)
-        case _:
-            assert_never(node)
+# Directions and weights are [N * copies, *shape], the copies of one point side by side.
 
 
 def _between(frozen: Frozen, start: int, end: int) -> list[int]:
@@ -130,19 +47,26 @@ def tangent_walk(
     """
     stop = frozen.end if end is None else end
     wanted = {stop} if keep is None else set(keep)
-    values = {start: directions}
     path = _between(frozen, start, stop)
     free = last_uses(frozen.network.nodes, frozenset(path))
-    result = {start: directions} if start in wanted else {}
-    with torch.no_grad():
+
+    def walk(piece: Piece) -> dict[int, Tensor]:
+        part = frozen_part(frozen, piece.points)
+        values = {start: taken(directions, frozen.batch, piece)}
+        result = {start: values[start]} if start in wanted else {}
         for index in path:
             node = frozen.network.nodes[index]
-            values[index] = _node_tangent(frozen, index, node, values)
+            values[index] = node_tangent(part, index, node, values)
             if index in wanted:
                 result[index] = values[index]
             for spent in free.get(index, ()):
                 values.pop(spent, None)
-    return result
+        return result
+
+    rows = rows_at_once(frozen.network, frozenset({start, *path}), directions)
+    copies = directions.shape[0] // max(frozen.batch, 1)
+    with torch.no_grad():
+        return by_pieces(frozen.batch, copies, rows, walk)
 
 
 def tangent(
@@ -169,34 +93,6 @@ def tangent(
     ))
 
 
-def _node_adjoint(
-    frozen: Frozen, index: int, node: Node, weights: Tensor
-) -> list[tuple[int, Tensor]]:
-    match node:
-        case Input():
-            return []
-        case Affine(terms=terms):
-            return [(term.source, term.map.adjoint(weights)) for term in terms]
-        case TwoSlope():
-            return [(node.source, _gated(frozen, index, node, weights))]
-        case Maximum():
-            return [(node.source, _placed(frozen, index, node, weights))]
-        case Smooth():
-            slope = frozen.gates[index].unsqueeze(1)
-            pulled = (_spread(frozen, weights) * slope).reshape(weights.shape)
-            return [(node.source, pulled)]
-        case Coupled():
-            points = _points(frozen, index)
-            pulled = node.function.adjoint(points, _spread(frozen, weights))
-            count = weights.shape[0]
-            return [
-                (i, part.reshape(count, *part.shape[2:]))
-                for i, part in zip(node.sources, pulled, strict=True)
-            ]
-        case _:
-            assert_never(node)
-
-
 def adjoint_walk(
     frozen: Frozen,
     weights: Mapping[int, Tensor],
@@ -216,25 +112,35 @@ def adjoint_walk(
         [N * copies, *shape of start].
     """
     nodes = frozen.network.nodes
-    sums = dict(weights)
-    count = next(iter(weights.values())).shape[0]
     live = set[int]().union(*(_between(frozen, start, i) for i in weights), {start})
-    with torch.no_grad():
-        for index in sorted(live, reverse=True):
+    order = sorted(live, reverse=True)
+    like = next(iter(weights.values()))
+
+    def walk(piece: Piece) -> dict[int, Tensor]:
+        part = frozen_part(frozen, piece.points)
+        given = {i: taken(w, frozen.batch, piece) for i, w in weights.items()}
+        sums = Sums(given)
+        for index in order:
             if index not in sums:
                 continue
             if visit is not None:
                 visit(index, sums[index])
             if index == start:
                 break
-            for source, part in _node_adjoint(frozen, index, nodes[index], sums[index]):
-                if source in live:
-                    sums[source] = sums[source] + part if source in sums else part
-            del sums[index]
-    if start in sums:
-        return sums[start]
-    like = next(iter(weights.values()))
-    return like.new_zeros((count, *nodes[start].shape))
+            whole, spare = sums.pop(index)
+            parts = node_adjoint(part, index, nodes[index], whole, spare=spare)
+            sums.add([(i, w) for i, w in parts if i in live], whole, spare=spare)
+        return {start: sums[start]} if start in sums else {}
+
+    rows = rows_at_once(frozen.network, frozenset({*live, *weights}), like)
+    copies = like.shape[0] // max(frozen.batch, 1)
+    if visit is not None:
+        rows = max(like.shape[0], 1)
+    with torch.no_grad():
+        found = by_pieces(frozen.batch, copies, rows, walk)
+    if start in found:
+        return found[start]
+    return like.new_zeros((like.shape[0], *nodes[start].shape))
 
 
 def adjoint(
