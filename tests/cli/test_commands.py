@@ -62,13 +62,16 @@ def test_spectra_before_and_after_a_relu(folder):
 
 
 def test_regions_say_how_far_and_which_unit(folder):
-    assert run([*asked("region"), "--out", "r.npz", "--faces", "all"]) == 0
+    command = [*asked("region"), "--out", "r.npz", "--faces", "all"]
+    assert run([*command, "--inequalities"]) == 0
     x, weight = np.load("data.npz")["x"], np.arange(12.0).reshape(4, 3) - 5
     faces = np.abs(x @ weight + 1) / np.linalg.norm(weight, axis=0)
     with np.load("r.npz") as found:
         assert found["distance"] == pytest.approx(faces.min(1))
         assert np.array_equal(found["code/relu"], (x @ weight + 1 > 0).astype(int))
         assert (found["status"] == "ok").all()
+        slack = found["b"] - np.einsum("nri,ni->nr", found["A"], x)
+        assert np.array_equal(slack, np.abs(x @ weight + 1))
 
 
 def test_describe_in_json(folder, capsys):

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from relulens.data.arrangement import Arrangement
 
 
+@runtime_checkable
 class Rows(Protocol):
     """What a reader gives: an array, or something that reads rows when asked."""
 
