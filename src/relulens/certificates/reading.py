@@ -140,6 +140,11 @@ def _linear_parts(
 
 def leaves_of(network: Network, node: int) -> tuple[int, ...]:
     """Return the nodes that are not affine and that a node reads through affine ones."""
+    return _reach(network, node)[0]
+
+
+def _reach(network: Network, node: int) -> tuple[tuple[int, ...], list[int]]:
+    """Return these nodes, and with them all affine ones on the way, in order."""
     found: set[int] = set()
     seen, open_ = {node}, [node]
     while open_:
@@ -152,7 +157,7 @@ def leaves_of(network: Network, node: int) -> tuple[int, ...]:
             if term.source not in seen:
                 seen.add(term.source)
                 open_.append(term.source)
-    return tuple(sorted(found))
+    return tuple(sorted(found)), sorted(seen)
 
 
 def reading(network: Network, node: int) -> Reading:
@@ -161,8 +166,7 @@ def reading(network: Network, node: int) -> Reading:
     Raises:
         MemoryLimitError: The sparse matrix is over the limit.
     """
-    leaves = leaves_of(network, node)
-    nodes = sorted(i for i in network.ancestors(node) if _between(network, i, leaves))
+    leaves, nodes = _reach(network, node)
     parts = _linear_parts(network, nodes, leaves)[node]
     size = int(np.prod(network.nodes[node].shape))
     blocks = []
@@ -182,10 +186,6 @@ def reading(network: Network, node: int) -> Reading:
         radius=radius,
         offset_radius=error,
     )
-
-
-def _between(network: Network, index: int, leaves: tuple[int, ...]) -> bool:
-    return index in leaves or isinstance(network.nodes[index], Affine)
 
 
 def _beside(blocks: list[csr_array], size: int) -> csr_array:

@@ -229,7 +229,7 @@ def _region(
     sides = one_side(found.value, sign)
     direction = sides.sign.copy()
     kept = np.ones(end, dtype=bool)
-    starts = sorted((start, index) for index, start in whole.blocks.items())
+    starts = sorted((start, index) for index, start in weights.blocks.items())
     for (start, index), (stop, _) in zip(starts, starts[1:], strict=False):
         node = network.nodes[index]
         if isinstance(node, Maximum):

@@ -9,6 +9,9 @@ from scipy.linalg import blas, lapack
 
 Array: TypeAlias = NDArray[np.float64]
 
+_FLAT = 1e-7
+"""Pivots below this times the largest leave no digit in a Newton step."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Candidate:
@@ -57,6 +60,9 @@ def _newton_step(G: Array, s: Array) -> Array | None:
     factor, info = lapack.dpotrf(hessian, clean=0)
     if info != 0:
         return None
+    pivots = np.diag(factor)
+    if pivots.min() < _FLAT * pivots.max():
+        return None
     slope = scaled.sum(0)
     step, _ = lapack.dpotrs(factor, slope)
     rest = slope - scaled.T @ (scaled @ step)
@@ -64,7 +70,7 @@ def _newton_step(G: Array, s: Array) -> Array | None:
     return -(step + correction)
 
 
-def barrier(G: Array, *, steps: int = 60, grown: float = 1e14) -> Candidate:
+def barrier(G: Array, *, steps: int = 40, grown: float = 1e14) -> Candidate:
     r"""Minimise :math:`-\sum_i \log(1 - g_i^T z)`, which has a minimiser iff rows span.
 
     A Newton step :math:`\delta` gives :math:`w = 1 + G\delta / s`, :math:`s = 1 - Gz`,

@@ -1,9 +1,10 @@
 """Candidates for both answers: multipliers that span, or a direction that recedes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import svd
+from scipy.linalg import qr, solve_triangular, svd
 
 from relulens.certificates.rounding import Array
 from relulens.errors import SolverError
@@ -33,9 +34,26 @@ def candidates(G: Array) -> Iterator[tuple[str, Candidate]]:
     null = _null_vector(G)
     if null is not None:
         yield "null vector", _recession(null)
+    else:
+        yield from _whitened(G)
     if found.kind == "none" and found.vector.any():
         yield "barrier", _recession(found.vector)
     yield from _least_squares(G)
+
+
+def _whitened(G: Array) -> Iterator[tuple[str, Candidate]]:
+    """Take barrier steps in coordinates where the columns are orthonormal."""
+    basis, triangle = qr(G, mode="economic", check_finite=False)
+    size = np.sqrt((basis**2).sum(1))
+    if size.min() == 0:
+        return
+    found = barrier(np.ascontiguousarray(basis / size[:, None]))
+    if found.kind == "spanning":
+        vector = found.vector / size
+    else:
+        vector = solve_triangular(triangle, found.vector)
+    if found.kind != "none":
+        yield "whitened barrier", replace(found, vector=vector)
 
 
 def _recession(vector: Array) -> Candidate:
