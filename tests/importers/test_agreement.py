@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
+from networks import NETWORKS
 from torch import Tensor
 
 import relulens.importers.aten  # noqa: F401  registers the rules
-from networks import NETWORKS
 from relulens.errors import ImportMismatchError, InvalidArgumentError
 from relulens.graph.domain import Box
 from relulens.graph.evaluate import evaluate

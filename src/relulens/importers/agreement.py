@@ -57,7 +57,7 @@ def checked_agreement(
 
 
 def relative_difference(ours: Tensor, theirs: Tensor) -> float:
-    """Return the largest difference over the largest finite absolute value of ``theirs``.
+    """Return the largest difference over the largest finite entry of ``theirs``.
 
     Equal infinities, and NaN on both sides, do not differ; other shapes, or NaN or
     infinities on one side only, differ infinitely.

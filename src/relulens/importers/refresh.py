@@ -41,8 +41,8 @@ def refresh(network: Network, module: nn.Module, *, check: bool = True) -> Netwo
     source = network.source
     if not isinstance(source, TorchSource):
         raise InvalidArgumentError(
-            f"cannot refresh the network: it came from {network.provenance.format!r}, and"
-            " only networks from from_torch follow a module. Import it again."
+            f"cannot refresh the network: it came from {network.provenance.format!r},"
+            " and only networks from from_torch follow a module. Import it again."
         )
     copies = read_again(source, module)
     _check_shapes(source, copies.shapes)
@@ -57,14 +57,15 @@ def _check_shapes(source: TorchSource, shapes: dict[str, tuple[int, ...]]) -> No
         listed = [f"{name} is missing" for name in missing]
         listed += [f"{name} is new" for name in extra]
         raise ModelLoadError(
-            f"cannot refresh the network: {len(missing)} of its {len(wanted)} parameters"
-            f" are missing and {len(extra)} are new ({'; '.join(listed[:5])}). Pass a"
-            " module of the same architecture, or use from_torch."
+            f"cannot refresh the network: {len(missing)} of its {len(wanted)}"
+            f" parameters are missing and {len(extra)} are new"
+            f" ({'; '.join(listed[:5])}). Pass a module of the same architecture, or"
+            " use from_torch."
         )
     for name, shape in wanted.items():
         if shapes[name] != shape:
             raise ModelLoadError(
-                f"cannot refresh the network: {name!r} has shape {list(shapes[name])}, and"
-                f" the network was made with {list(shape)}. Pass a module of the same"
-                " architecture, or use from_torch."
+                f"cannot refresh the network: {name!r} has shape {list(shapes[name])},"
+                f" and the network was made with {list(shape)}. Pass a module of the"
+                " same architecture, or use from_torch."
             )

@@ -1,7 +1,7 @@
 """The open registry of import rules: one small rule per source operation.
 
-Both importers register here, keyed by domain, operation and the version of the operation
-set since which a rule holds. The table of supported operations is made from it.
+Both importers register here, keyed by domain, operation and the version of the
+operation set since which a rule holds. The table of supported operations is made of it.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -45,8 +45,8 @@ def from_sklearn(
 ) -> Network:
     """Return the network of a fitted perceptron; a classifier gives its logits.
 
-    A classifier of two classes has one logit in scikit-learn; here it has two, the first
-    of them 0, so that there is one for every class.
+    A classifier of two classes has one logit in scikit-learn; here it has two, the
+    first of them 0, so that there is one for every class.
 
     Args:
         estimator: A fitted ``MLPClassifier`` or ``MLPRegressor``.
@@ -58,8 +58,8 @@ def from_sklearn(
         check: Whether to compare the network with the estimator.
 
     Returns:
-        The network; pre-activations are named ``"linear{i}"``, activations by their name
-        and number, such as ``"relu0"``; the classes stand in ``provenance.notes``.
+        The network; pre-activations are named ``"linear{i}"``, activations such as
+        ``"relu0"``; the classes stand in ``provenance.notes``.
 
     Raises:
         ModelLoadError: It is another estimator, or not fitted.
@@ -70,7 +70,7 @@ def from_sklearn(
     build = Builder()
     x = build.input("input", with_batch((int(estimator.n_features_in_),)))
     x = normalised(build, x, mean, std)
-    last = len(estimator.coefs_) - 1
+    last, activation = len(estimator.coefs_) - 1, _activation(estimator)
     for i, (weight, bias) in enumerate(
         zip(estimator.coefs_, estimator.intercepts_, strict=True)
     ):
@@ -81,7 +81,7 @@ def from_sklearn(
         x = linear(build, f"linear{i}", x, matrix, shift)
         build.cut(f"linear{i}", x)
         if i < last:
-            x = _activated(build, f"{estimator.activation}{i}", x, estimator.activation)
+            x = _activated(build, f"{activation}{i}", x, activation)
     if estimator.out_activation_ == "exp":
         x = build.smooth("exp", x, EXP)
     network = build.network(
@@ -107,8 +107,8 @@ def _check(estimator: object) -> None:
         check_is_fitted(estimator)
     except NotFittedError as error:
         raise ModelLoadError(
-            f"cannot import the estimator: this {type(estimator).__name__} has 0 layers,"
-            " since it is not fitted. Call fit first."
+            f"cannot import the estimator: this {type(estimator).__name__} has 0"
+            " layers, since it is not fitted. Call fit first."
         ) from error
     for name, arrays in (
         ("coefs_", estimator.coefs_),
@@ -121,6 +121,10 @@ def _check(estimator: object) -> None:
                     f"cannot import the estimator: {bad} of the {array.size} numbers of"
                     f" {name}[{i}] are NaN or infinite. Fit it again."
                 )
+
+
+def _activation(estimator: MLPClassifier | MLPRegressor) -> str:
+    return str(estimator.get_params()["activation"])
 
 
 def _is_binary(estimator: MLPClassifier | MLPRegressor) -> bool:
@@ -166,7 +170,7 @@ def _notes(estimator: MLPClassifier | MLPRegressor) -> tuple[str, ...]:
 
 def _hash(estimator: MLPClassifier | MLPRegressor) -> str:
     """Return the SHA-256 of all coefficients with their types and shapes."""
-    digest = hashlib.sha256(estimator.activation.encode())
+    digest = hashlib.sha256(_activation(estimator).encode())
     for array in (*estimator.coefs_, *estimator.intercepts_):
         digest.update(f"{array.dtype} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).tobytes())

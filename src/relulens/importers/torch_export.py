@@ -62,7 +62,7 @@ def from_torch(
 
     Args:
         module: Any module that ``torch.export`` takes with a batch of any size.
-        example_input: An input with its batch axis; its numbers matter only to ``check``.
+        example_input: An input with its batch axis; its numbers matter to ``check``.
         batch_axis: The input's batch axis; networks here have it first.
         output: Name or place of an output, or the name of a module or operation; the
             only output by default, without a softmax or argmax at its end.

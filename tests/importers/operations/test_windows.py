@@ -4,10 +4,10 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from networks import whole
 from torch import Tensor
 from torch.nn import functional
 
-from networks import whole
 from relulens.errors import InvalidArgumentError
 from relulens.graph.evaluate import evaluate
 from relulens.graph.freeze import freeze

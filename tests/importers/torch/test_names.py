@@ -4,9 +4,9 @@ import logging
 
 import pytest
 import torch
+from importers.torch_zoo import ZOO, ResNet
 from torch import Tensor, nn
 
-from importers.torch_zoo import ZOO, ResNet
 from relulens.graph.domain import Box
 from relulens.graph.evaluate import evaluate
 from relulens.graph.nodes import Affine, TwoSlope

@@ -4,10 +4,10 @@ import copy
 
 import pytest
 import torch
+from importers.torch_zoo import ResNet
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from importers.torch_zoo import ResNet
 from relulens.errors import ImportMismatchError, InvalidArgumentError, ModelLoadError
 from relulens.graph.evaluate import evaluate
 from relulens.importers.layers import from_layers

@@ -4,10 +4,10 @@ from functools import cache
 
 import pytest
 import torch
+from importers.torch_zoo import ZOO, Case
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from importers.torch_zoo import ZOO, Case
 from relulens.graph.evaluate import evaluate
 from relulens.graph.freeze import freeze
 from relulens.graph.network import Network

@@ -132,10 +132,10 @@ def _linear(call: Call) -> Value:
 def _sum_with_product(call: Call, first: str, second: str) -> Value | Masked:
     beta, alpha = call.number("beta"), call.number("alpha")
     x, y, shift = call.operand(first), call.operand(second), call.operand("self")
-    plain = beta == 1.0 and alpha == 1.0
-    if plain and isinstance(x, Value) and isinstance(y, Tensor) and y.ndim == 2:
-        if isinstance(shift, Tensor) and shift.ndim == 1 and not _closed(shift):
-            return operations.linear(call.build, call.name, x, y.T, shift)
+    if beta == 1.0 and alpha == 1.0:
+        match x, y, shift:
+            case Value(), Tensor(ndim=2), Tensor(ndim=1) if not _closed(shift):
+                return operations.linear(call.build, call.name, x, y.T, shift)
     product = operations.matmul(call.build, f"{call.name}.product", x, y)
     if alpha != 1.0:
         product = operations.multiply(call.build, f"{call.name}.scaled", product, alpha)

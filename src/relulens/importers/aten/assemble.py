@@ -66,8 +66,8 @@ def read_inputs(program: ExportedProgram) -> Inputs:
                 constants[node] = held
             case _:
                 raise ModelLoadError(
-                    f"cannot import the model: {target!r} of kind {spec.kind.name} is no"
-                    " array. Keep weights in parameters and buffers."
+                    f"cannot import the model: {target!r} of kind {spec.kind.name} is"
+                    " no array. Keep weights in parameters and buffers."
                 )
     if len(examples) != 1:
         raise AmbiguousModelError(
@@ -164,8 +164,8 @@ def assembled(
     result = walk.found[source.output.node]
     if not isinstance(result, Value):
         raise ModelLoadError(
-            f"cannot import the model: its output {source.output.node.name!r} is no array"
-            " that depends on the input. Choose another with output=NAME."
+            f"cannot import the model: its output {source.output.node.name!r} is no"
+            " array that depends on the input. Choose another with output=NAME."
         )
     network = build.network(
         result,

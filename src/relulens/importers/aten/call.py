@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import SymInt, Tensor
@@ -19,14 +20,12 @@ from relulens.importers.registry import RefusedError, register
 from relulens.importers.values import Value
 
 DOMAIN = "aten"
+R = TypeVar("R", bound="Value | Masked | tuple[Source, ...]")
 
 
 def aten(
     operations: str | Sequence[str], kinds: str | Sequence[str], *, note: str = ""
-) -> Callable[
-    [Callable[["Call"], "Value | Masked | tuple[Source, ...]"]],
-    Callable[["Call"], "Value | Masked | tuple[Source, ...]"],
-]:
+) -> Callable[[Callable[["Call"], R]], Callable[["Call"], R]]:
     """Register the decorated function as the rule of ATen operations.
 
     Args:

@@ -1,8 +1,8 @@
 """Operations that only move entries, understood by running them on positions.
 
-An operation that moves entries is run on arrays that hold positions in place of numbers:
-what comes out says where every entry came from. Batches of one and of two are compared,
-so that an operation which mixes inputs is refused.
+An operation that moves entries is run on arrays that hold positions in place of
+numbers: what comes out says where every entry came from. Batches of one and of two are
+compared, so that an operation which mixes inputs is refused.
 """
 
 import math

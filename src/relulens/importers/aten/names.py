@@ -35,7 +35,7 @@ class Names:
 
 
 def _stack(node: GraphNode) -> list[tuple[str, str]]:
-    """Return the calls of modules that a node stands in, as (key, path), outermost first."""
+    """Return the calls of modules around a node, (key, path), outermost first."""
     held = node.meta.get("nn_module_stack") or {}
     return [
         (key, entry[0])
@@ -64,7 +64,7 @@ def name_nodes(nodes: Sequence[GraphNode], modules: Collection[str]) -> Names:
 
     Args:
         nodes: Nodes that depend on the input, in order.
-        modules: Paths of all modules; a number is never added so as to make one of them.
+        modules: Paths of all modules; no number is added that makes one of them.
 
     Returns:
         Their names, and the names of the modules' calls.
@@ -98,13 +98,13 @@ def name_nodes(nodes: Sequence[GraphNode], modules: Collection[str]) -> Names:
 
 
 def _repeat(key: str) -> int:
-    """Return which call of a module a key stands for: torch adds ``@1`` to the second."""
+    """Return which call of a module a key means: torch adds ``@1`` to the second."""
     _, _, number = key.rpartition("@")
     return int(number) if number.isdigit() else 0
 
 
 def _escaping(inside: Sequence[GraphNode]) -> GraphNode:
-    """Return the last node that something outside reads; of one tuple's parts the first."""
+    """Return the last node read outside; of one tuple's parts the first."""
     members = set(inside)
     out = [node for node in inside if any(user not in members for user in node.users)]
     if out and all(node.target is operator.getitem for node in out):

@@ -7,8 +7,8 @@ from relulens.importers.registry import RefusedError
 from relulens.importers.values import Value
 
 _TRAINING = (
-    "batch normalisation in training mode mixes the inputs of a batch; use module.eval()"
-    " and track_running_stats=True"
+    "batch normalisation in training mode mixes the inputs of a batch; use"
+    " module.eval() and track_running_stats=True"
 )
 _STATISTICS = Missing("statistics of a normalisation are no result of a network")
 

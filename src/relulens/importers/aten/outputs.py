@@ -13,9 +13,14 @@ from torch.utils import _pytree as pytree
 from relulens.errors import AmbiguousModelError, UnknownNameError
 from relulens.importers.aten.names import Names, operation_name
 
-_TAILS = frozenset(
-    "softmax _softmax log_softmax _log_softmax argmax special_softmax".split()
-)
+_TAILS = frozenset([
+    "softmax",
+    "_softmax",
+    "log_softmax",
+    "_log_softmax",
+    "argmax",
+    "special_softmax",
+])
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

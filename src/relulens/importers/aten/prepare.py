@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 from torch.nn.utils.spectral_norm import SpectralNorm, remove_spectral_norm
 from torch.nn.utils.weight_norm import WeightNorm, remove_weight_norm
@@ -26,7 +26,7 @@ def prepared_copy(module: object) -> nn.Module:
             " torch.nn.Module is needed. Pass the module itself, not a scripted one."
         )
     for name, parameter in module.named_parameters():
-        if isinstance(parameter, UninitializedTensorMixin):
+        if is_lazy(parameter):
             raise ModelLoadError(
                 f"cannot import the model: its parameter {name!r} has no shape yet. Run"
                 " the module once before."

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, ShapesCollection
+from torch.export.decomp_utils import CustomDecompTable
 from torch.fx import Node as GraphNode
 
 from relulens.errors import AmbiguousModelError, ModelLoadError
@@ -67,9 +68,9 @@ def run_example(module: nn.Module, example: Tensor, batch_axis: int) -> object:
             return module(example)
     except FAILURES as error:
         raise ModelLoadError(
-            f"cannot run the model on an example of shape {list(example.shape)} with the"
-            f" batch on axis {batch_axis}: {_first_line(error)}. Pass an example_input"
-            " with a batch axis, such as x[None], and its batch_axis."
+            f"cannot run the model on an example of shape {list(example.shape)} with"
+            f" the batch on axis {batch_axis}: {_first_line(error)}. Pass an"
+            " example_input with a batch axis, such as x[None], and its batch_axis."
         ) from error
 
 
@@ -91,8 +92,9 @@ def exported(module: nn.Module, example: Tensor, batch_axis: int) -> ExportedPro
     shapes[example] = {batch_axis: Dim("batch")}
     try:
         with quiet():
+            sizes = shapes.dynamic_shapes(module, (example,))
             program = torch.export.export(
-                module, (example,), dynamic_shapes=shapes, strict=False
+                module, (example,), dynamic_shapes=sizes, strict=False
             )
             if any(_needs_decomposition(node) for node in program.graph.nodes):
                 program = program.run_decompositions(_decompositions())
@@ -121,7 +123,7 @@ def _needs_decomposition(node: GraphNode) -> bool:
     return is_array and find_rule(node) is None
 
 
-def _decompositions() -> dict[torch._ops.OperatorBase, object]:
+def _decompositions() -> CustomDecompTable:
     """Return torch's decompositions without those of operations that have a rule."""
     table = torch.export.default_decompositions()
     from_rules: Sequence[torch._ops.OperatorBase] = [
@@ -139,8 +141,9 @@ def dependent_nodes(example: GraphNode) -> list[GraphNode]:
     reached = {example}
     found: list[GraphNode] = []
     for node in example.graph.nodes:
-        if node.op == "call_function" and not reached.isdisjoint(node.all_input_nodes):
-            if isinstance(node.meta.get("val"), (Tensor, tuple, list)):
-                reached.add(node)
-                found.append(node)
+        is_array = isinstance(node.meta.get("val"), (Tensor, tuple, list))
+        reads = not reached.isdisjoint(node.all_input_nodes)
+        if node.op == "call_function" and reads and is_array:
+            reached.add(node)
+            found.append(node)
     return found

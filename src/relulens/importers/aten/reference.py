@@ -1,6 +1,6 @@
 """Compare a network with the module that it was imported from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 from relulens.errors import ModelLoadError
 from relulens.graph.network import Agreement, Network
 from relulens.importers.agreement import (
+    BATCHES,
     DOUBLE_TOLERANCE,
     SINGLE_TOLERANCE,
     checked_agreement,
@@ -19,6 +20,7 @@ from relulens.importers.aten.assemble import Assembled, TorchSource
 from relulens.importers.aten.movement import sample_layout
 from relulens.importers.aten.prepare import named_tensors
 from relulens.importers.aten.program import quiet
+from relulens.importers.aten.sources import applied
 from relulens.importers.values import Dims
 
 _TOLERANCES = {torch.float64: DOUBLE_TOLERANCE, torch.float32: SINGLE_TOLERANCE}
@@ -39,37 +41,32 @@ def with_agreement(
     Raises:
         ImportMismatchError: The network differs from one of the two.
     """
-    network = made.network
-    own = _dtype(module)
-    sharp = double is not None and network.dtype == torch.float64
+    network, own = made.network, _dtype(module)
     notes = list(source.notes)
-    if double is not None:
-        agreement = checked_agreement(
-            network,
-            _reference(source, double, made.dims),
-            source.samples,
-            source="the torch module in float64",
-            tolerance=DOUBLE_TOLERANCE if sharp else SINGLE_TOLERANCE,
-        )
-    if double is None or own != torch.float64:
-        word = str(own).removeprefix("torch.")
-        single = checked_agreement(
-            network,
-            _reference(source, module, made.dims),
-            source.samples,
-            source=f"the torch module in {word}",
-            batches=(3,) if double is not None else (1, 2, 3),
-            tolerance=max(_TOLERANCES.get(own, _HALF_TOLERANCE), SINGLE_TOLERANCE),
-        )
-        if double is None:
-            agreement = single
-        else:
-            notes.append(
-                f"in {word} the module's output differs by {single.difference:.1e}"
-                " relative"
-            )
+    if double is None:
+        agreement = _compared(source, made, module, BATCHES)
+    else:
+        agreement = _compared(source, made, double, BATCHES)
+        if own != torch.float64:
+            single = _compared(source, made, module, (max(BATCHES),))
+            notes.append(f"{single.source} differs by {single.difference:.1e} relative")
     provenance = replace(network.provenance, agreement=agreement, notes=tuple(notes))
     return replace(network, provenance=provenance)
+
+
+def _compared(
+    source: TorchSource, made: Assembled, module: nn.Module, batches: Sequence[int]
+) -> Agreement:
+    kind = _dtype(module)
+    kinds = kind, made.network.dtype
+    return checked_agreement(
+        made.network,
+        _reference(source, module, made.dims),
+        source.samples,
+        source=f"the torch module in {str(kind).removeprefix('torch.')}",
+        batches=batches,
+        tolerance=max(_TOLERANCES.get(k, _HALF_TOLERANCE) for k in kinds),
+    )
 
 
 def _dtype(module: nn.Module) -> torch.dtype:
@@ -121,10 +118,8 @@ def _run_graph(source: TorchSource, weights: Mapping[str, Tensor], x: Tensor) ->
     }
     with quiet():
         for node in source.nodes:
-            if node.op != "placeholder" and callable(node.target):
-                args = torch.fx.node.map_arg(node.args, found.__getitem__)
-                kwargs = torch.fx.node.map_arg(node.kwargs, found.__getitem__)
-                found[node] = node.target(*args, **kwargs)
+            if node.op != "placeholder":
+                found[node] = applied(node, found.__getitem__)
     result = found[source.output.node]
     if not isinstance(result, Tensor):
         raise ModelLoadError(

@@ -1,5 +1,6 @@
 """What nodes of an exported graph stand for while it is walked over."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -88,6 +89,32 @@ class Missing:
 
 Result: TypeAlias = Value | Masked | Constant | Missing | SymInt | int | float | bool
 Source: TypeAlias = Result | tuple["Source", ...]
+
+
+def substituted(argument: object, replace: Callable[[GraphNode], object]) -> object:
+    """Return an argument of a node with what stands for the nodes in it."""
+    match argument:
+        case GraphNode():
+            return replace(argument)
+        case list() | tuple():
+            return [substituted(item, replace) for item in argument]
+        case dict():
+            return {k: substituted(item, replace) for k, item in argument.items()}
+    return argument
+
+
+def applied(node: GraphNode, replace: Callable[[GraphNode], object]) -> object:
+    """Return a node's operation applied to what stands for its arguments.
+
+    Raises:
+        TypeError: The node is no operation.
+    """
+    if not callable(node.target):
+        raise TypeError(f"{node.target} is no function")
+    args = [substituted(argument, replace) for argument in node.args]
+    kwargs = {key: substituted(item, replace) for key, item in node.kwargs.items()}
+    with torch.no_grad():
+        return node.target(*args, **kwargs)
 
 
 def size_at(size: object, batch: int) -> int:

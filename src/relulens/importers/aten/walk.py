@@ -16,6 +16,7 @@ from relulens.importers.aten.sources import (
     Masked,
     Missing,
     Source,
+    applied,
     size_at,
     target_of,
 )
@@ -32,15 +33,37 @@ _REASONS = {
     "topk": "it sorts, so its positions are not continuous",
     "sort": "it sorts, so its positions are not continuous",
 }
-_JUMPS = frozenset(
-    "sign floor ceil round trunc gt ge lt le eq ne bitwise_not logical_not one_hot"
-    " bucketize heaviside hardshrink bernoulli".split()
-)
+_JUMPS = frozenset([
+    "sign",
+    "floor",
+    "ceil",
+    "round",
+    "trunc",
+    "gt",
+    "ge",
+    "lt",
+    "le",
+    "eq",
+    "ne",
+    "bitwise_not",
+    "logical_not",
+    "one_hot",
+    "bucketize",
+    "heaviside",
+    "hardshrink",
+    "bernoulli",
+])
 
 
-_FROM_SHAPE = frozenset(
-    "zeros_like ones_like full_like empty_like new_zeros new_ones new_full".split()
-)
+_FROM_SHAPE = frozenset([
+    "zeros_like",
+    "ones_like",
+    "full_like",
+    "empty_like",
+    "new_zeros",
+    "new_ones",
+    "new_full",
+])
 
 
 def find_rule(node: GraphNode) -> Rule | None:
@@ -135,7 +158,7 @@ class Walk:
         return held[place]
 
     def _folded(self, node: GraphNode) -> Source:
-        """Evaluate an operation on constants, for batches of one and two if it matters."""
+        """Evaluate an operation on constants, for batches of one and two if needed."""
         if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
             return self._refused(node, "it draws at random")
         sources = [self.found[source] for source in node.all_input_nodes]
@@ -163,13 +186,7 @@ class Walk:
                 return torch.zeros(lengths(held.dims, batch), dtype=torch.float64)
             return size_at(held, batch) if isinstance(held, SymInt) else held
 
-        args = torch.fx.node.map_arg(node.args, plain)
-        kwargs = torch.fx.node.map_arg(node.kwargs, plain)
-        target = node.target
-        if isinstance(target, str):
-            raise TypeError(f"{target} is no function")
-        with torch.no_grad():
-            return target(*args, **kwargs)
+        return applied(node, plain)
 
     def _ruled(self, node: GraphNode) -> Source:
         rule = find_rule(node)

@@ -13,7 +13,7 @@ def _batched(call: Call, x: Value, rank: int) -> Value:
     """Refuse arguments without a channel axis behind the batch."""
     if x.rank != rank + 2:
         raise RefusedError(
-            f"its argument has {x.rank} axes, and {rank + 2} are needed, the batch first"
+            f"its argument has {x.rank} axes, and {rank + 2} are needed, batch first"
         )
     return x
 

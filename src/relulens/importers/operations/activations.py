@@ -69,12 +69,11 @@ def clamp(
     """
     least, most = _bound(low, x), _bound(high, x)
     for bound in (least, most):
-        if bound is not None:
-            if not _fits(tuple(bound.shape), x.shape):
-                raise InvalidArgumentError(
-                    f"cannot import {name!r}: a bound of shape {list(bound.shape)} does"
-                    f" not broadcast to {list(x.shape)}. Expand the argument first."
-                )
+        if bound is not None and not _fits(tuple(bound.shape), x.shape):
+            raise InvalidArgumentError(
+                f"cannot import {name!r}: a bound of shape {list(bound.shape)} does"
+                f" not broadcast to {list(x.shape)}. Expand the argument first."
+            )
     if least is not None and most is not None:
         return build.clamp(name, x, least, most, operation=operation)
     if least is not None:
@@ -137,8 +136,8 @@ def threshold(build: Builder, name: str, x: Value, bound: float, value: float) -
     """
     if bound != value:
         raise InvalidArgumentError(
-            f"cannot import {name!r}: below {bound:g} it gives {value:g}, so it jumps, and"
-            " networks here are continuous. Use the same number twice."
+            f"cannot import {name!r}: below {bound:g} it gives {value:g}, so it jumps,"
+            " and networks here are continuous. Use the same number twice."
         )
     return clamp(build, name, x, bound, None, operation="threshold")
 
@@ -236,7 +235,7 @@ def where_constant(
         NotFiniteError: A chosen constant is NaN or infinite.
     """
     chosen = as_float(condition.to(torch.float64))
-    parts = []
+    parts: list[Value | Tensor] = []
     for operand, share in ((x, chosen), (y, 1.0 - chosen)):
         if isinstance(operand, Value):
             parts.append(multiply(build, f"{name}.part", operand, share))

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from relulens.errors import InvalidArgumentError
@@ -55,14 +54,14 @@ def convolution(
         groups: Number of blocks that the channels are split into.
 
     Raises:
-        InvalidArgumentError: The channels do not fit the kernel, an axis is shorter than
-            the kernel, or the batch stands among the channels and spatial axes.
+        InvalidArgumentError: The channels do not fit the kernel, an axis is shorter
+            than the kernel, or the batch stands among the channels and spatial axes.
     """
     frame, lead = _frame(name, x, weight.ndim - 2)
     if weight.shape[1] * groups != frame[0]:
         raise InvalidArgumentError(
-            f"cannot import {name!r}: its kernel reads {weight.shape[1] * groups} channels"
-            f" and its argument has {frame[0]}. They must agree."
+            f"cannot import {name!r}: its kernel reads {weight.shape[1] * groups}"
+            f" channels and its argument has {frame[0]}. They must agree."
         )
     stacked = (math.prod(lead) * frame[0], *frame[1:])
     kernel = _repeated(as_float(weight), lead)
@@ -107,8 +106,8 @@ def transposed_convolution(
     frame, lead = _frame(name, x, weight.ndim - 2)
     if weight.shape[0] != frame[0]:
         raise InvalidArgumentError(
-            f"cannot import {name!r}: its kernel reads {weight.shape[0]} channels and its"
-            f" argument has {frame[0]}. They must agree."
+            f"cannot import {name!r}: its kernel reads {weight.shape[0]} channels and"
+            f" its argument has {frame[0]}. They must agree."
         )
     count, outs = math.prod(lead), weight.shape[1] * groups
     grown = tuple(
@@ -137,7 +136,7 @@ def transposed_convolution(
 
 
 def _frame(name: str, x: Value, rank: int) -> tuple[Shape, Shape]:
-    """Return the shape of channels and spatial axes, and that in front without batch."""
+    """Return the shape from the channels on, and that in front without the batch."""
     if x.rank < rank + 1:
         raise InvalidArgumentError(
             f"cannot import {name!r}: it needs {rank + 1} axes, and its argument has"
@@ -156,8 +155,8 @@ def _repeated(kernel: Tensor, lead: Shape) -> Tensor:
 def _check_lengths(name: str, before: Shape, after: Shape) -> None:
     if any(n < 1 for n in after):
         raise InvalidArgumentError(
-            f"cannot import {name!r}: lengths {list(before)} leave {list(after)}, and 1 is"
-            " needed. Use a larger input."
+            f"cannot import {name!r}: lengths {list(before)} leave {list(after)}, and 1"
+            " is needed. Use a larger input."
         )
 
 

@@ -21,8 +21,8 @@ def _channels(name: str, x: Value, rank: int) -> Shape:
     """Return the node's shape with all axes in front of the spatial ones merged."""
     if x.rank < rank:
         raise InvalidArgumentError(
-            f"cannot import {name!r}: it pools {rank} axes, and its argument has {x.rank}."
-            " Add the missing axes."
+            f"cannot import {name!r}: it pools {rank} axes, and its argument has"
+            f" {x.rank}. Add the missing axes."
         )
     for axis in range(-rank, 0):
         x.axis(axis)  # Refuses the batch axis.
@@ -126,8 +126,8 @@ def _adaptive_lengths(name: str, x: Value, sizes: Sequence[int | None]) -> Shape
     )
     if any(size < 1 or n < 1 for n, size in zip(lengths, wanted, strict=True)):
         raise InvalidArgumentError(
-            f"cannot import {name!r}: it pools lengths {list(lengths)} to {list(wanted)},"
-            " and both must be 1 at least. Use a larger input."
+            f"cannot import {name!r}: it pools lengths {list(lengths)} to"
+            f" {list(wanted)}, and both must be 1 at least. Use a larger input."
         )
     return wanted
 

@@ -68,9 +68,9 @@ def attention(
         scaled: Operand = multiply(build, f"{name}.query", query, factor)
     else:
         scaled = as_float(query) * factor
-    if not isinstance(scaled, Value) and not isinstance(turned, Value):
-        weights: Operand = _constant_weights(scaled, turned, mask, causal)
-        return matmul(build, name, weights, value)
+    if not (isinstance(scaled, Value) or isinstance(turned, Value)):
+        fixed = _constant_weights(as_float(scaled), as_float(turned), mask, causal)
+        return matmul(build, name, fixed, value)
     scores = matmul(build, f"{name}.scores", scaled, turned)
     bias, closed = _mask(scores, mask, causal)
     if bias is not None:
@@ -106,9 +106,9 @@ def _mask(
 
 
 def _constant_weights(
-    query: Operand, key: Operand, mask: Tensor | None, causal: bool
+    query: Tensor, key: Tensor, mask: Tensor | None, causal: bool
 ) -> Tensor:
-    scores = as_float(query) @ as_float(key)
+    scores = query @ key
     if causal:
         mask = _causal(scores.shape[-2], scores.shape[-1])
     for part in () if mask is None else split_mask(mask):
