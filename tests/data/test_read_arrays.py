@@ -156,7 +156,7 @@ def test_domain_error_names_both_ranges_and_the_fix(tmp_path):
 
 
 def test_domain_is_checked_entry_by_entry(tmp_path):
-    network = from_layers([(np.eye(2), None)], domain=Box([0.0, 5.0], [1.0, 9.0]))
+    network = from_layers([(np.eye(2), None)], domain=Box([0.0, 0.0], [1.0, 9.0]))
     fine = save(tmp_path / "fine.npz", x=np.array([[0.5, 6.0]]))
     assert len(read_data(fine, network)) == 1
     swapped = save(tmp_path / "swapped.npz", x=np.array([[6.0, 0.5]]))

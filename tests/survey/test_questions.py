@@ -5,13 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from networks import NETWORKS, POLYHEDRAL, whole
 from torch.nn.functional import conv2d, max_pool2d
 
 from relulens.graph.evaluate import evaluate
 from relulens.graph.network import Network
 from relulens.importers.layers import from_layers
-from relulens.survey.questions.spectra import spread
+from relulens.survey.questions.spectra import decoded, priority
 from relulens.survey.survey import survey
 
 W1, B1 = whole(7, 4, seed=1), whole(7, seed=2)
@@ -143,18 +145,17 @@ def test_spectra(case):
     _, x, _, found, tables = case
     table, arrays = tables["spectra"], found.answers["spectra"].arrays
     assert table["input"].tolist() == [0] * 5 + [1] * 5 + [2] * 5
-    assert table["layer"].tolist()[:5] == [0, 0, 1, 1, -1]
-    sides = ["preactivation", "features"] * 2 + ["features"]
-    assert table["at"].tolist()[:5] == sides
-    cuts = [
-        lambda p: p @ W1.T + B1,
-        lambda p: torch.relu(p @ W1.T + B1),
-        lambda p: torch.relu(p @ W1.T + B1) @ W2.T + B2,
-        lambda p: torch.relu(torch.relu(p @ W1.T + B1) @ W2.T + B2),
-        plain,
-    ]
+    sides = zip(table["layer"], table["at"], strict=True)
+    cuts = {
+        (-1, "features"): plain,
+        (1, "features"): lambda p: torch.relu(torch.relu(p @ W1.T + B1) @ W2.T + B2),
+        (1, "preactivation"): lambda p: torch.relu(p @ W1.T + B1) @ W2.T + B2,
+        (0, "features"): lambda p: torch.relu(p @ W1.T + B1),
+        (0, "preactivation"): lambda p: p @ W1.T + B1,
+    }
+    assert list(sides) == list(cuts) * 3
     for row in range(15):
-        cut = cuts[row % 5]
+        cut = list(cuts.values())[row % 5]
         slope = torch.autograd.functional.jacobian(cut, x[row // 5]).numpy()
         values = np.linalg.svd(slope, compute_uv=False)
         assert np.allclose(arrays[row]["values.0"], values, atol=1e-6 * values[0])
@@ -237,15 +238,15 @@ def test_maps_of_outputs_are_refused(tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    ("total", "most", "expected"),
-    [
-        (3, 5, (0, 1, 2)),
-        (0, 5, ()),
-        (9, 3, (0, 4, 8)),
-        (9, 1, (8,)),
-        (19, 4, (0, 6, 12, 18)),
-    ],
-)
-def test_spread_is_even(total, most, expected):
-    assert spread(total, most) == expected
+@given(layers=st.integers(0, 50), most=st.integers(1, 60))
+def test_cuts_are_the_output_and_both_sides_of_layers_far_apart(layers, most):
+    cuts = [decoded(cut) for cut in priority(layers, most)]
+    asked = [layer for layer, _ in cuts[1:]]
+    assert cuts[0] == (-1, "features")
+    assert asked[::2] == asked[1::2]
+    assert len(set(asked)) == min(layers, most)
+    assert [side for _, side in cuts[1:3]] == ["features", "preactivation"][
+        : len(asked)
+    ]
+    if layers > 4 and most > 2:
+        assert asked[:5:2] == [layers - 1, 0, (layers - 1) // 2]

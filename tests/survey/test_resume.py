@@ -100,7 +100,7 @@ for place, work, count in (("a", after, 3), ("b", half_a_table, 4), ("c", after,
     assert in_child(work, count, base + place) == signal.SIGKILL
     parts = os.popen(f"find {{base}}{{place}} -name 'part-*.parquet'").read().split()
     print(place, len(parts))
-    ask(base + place)
+    assert not ask(base + place).recomputed
 
 generator = random.Random(0)
 kills = 0
@@ -112,7 +112,7 @@ for attempt in range(6):
     time.sleep(generator.uniform(0.02, 0.12))
     os.kill(pid, signal.SIGKILL)
     kills += os.waitpid(pid, 0)[1] == signal.SIGKILL
-ask(base + "d")
+assert not ask(base + "d").recomputed
 print("kills", kills)
 """
 

@@ -30,7 +30,7 @@ def boundary(network: Network) -> Question:
         version=1,
         columns=COLUMNS,
         run=_run,
-        rows_per_shard=rows_within(3 * value_bytes(network) + dense, work, 64),
+        rows_per_shard=rows_within(3 * value_bytes(network) + dense, work, 32),
     )
 
 

@@ -1,7 +1,8 @@
 """Singular values by depth, just before and just after every nonlinearity."""
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -25,86 +26,105 @@ COLUMNS = (
 OUTPUT = -1
 """What stands for the output among the layers."""
 
-MOST_OPERATIONS = 3e12
+MOST_OPERATIONS = 2e12
 """Multiplications that all spectra together should take, a few minutes' worth."""
 
 MOST_INPUTS = 3
 MOST_LAYERS = 40
+_SIDES = ("preactivation", "features")
 
 
 def spectra(network: Network) -> Question:
     """Return the question for a network.
 
-    As many layers as fit the cost are asked about, evenly spread, on one to three
-    inputs.
+    It is asked on one to three inputs, at the output and on both sides of as many
+    layers as fit the cost; layers that tell most come first.
     """
-    layers = range(len(network.layers))
-    cost = {layer: _cost(network, layer) for layer in (*layers, OUTPUT)}
-    inputs, chosen = _affordable(cost, len(layers))
+    cuts = priority(len(network.layers), MOST_LAYERS)
+    inputs, chosen = _affordable({cut: _cost(network, cut) for cut in cuts})
     return Question(
         name="spectra",
         version=1,
         columns=COLUMNS,
         run=_run,
         rows_per_shard=1,
-        items=2 * len(chosen) + 1,
+        items=len(chosen),
         inputs=inputs,
-        options={"layers": chosen},
+        options={"cuts": chosen},
     )
 
 
-def _cost(network: Network, layer: int) -> float:
-    """Return the multiplications of both spectra of a layer on one input."""
-    end = network.output if layer == OUTPUT else network.layers[layer].output
+def priority(layers: int, most: int) -> tuple[int, ...]:
+    """Return the cuts of a network, the ones that tell most first.
+
+    The output comes first, then the last layer, the first one, the middle one and so on
+    by halves; of every layer the features, then the pre-activation.
+
+    Args:
+        layers: Number of layers.
+        most: Most layers to ask about.
+
+    Returns:
+        Cuts as ``decoded`` takes them.
+    """
+    order = [layers - 1, 0, *_halves(0, layers - 1)]
+    distinct = [layer for layer in dict.fromkeys(order) if 0 <= layer < layers]
+    sides = (2 * layer + side for layer in distinct[:most] for side in (1, 0))
+    return (OUTPUT, *sides)
+
+
+def _halves(low: int, high: int) -> list[int]:
+    """Return the numbers strictly between two, middle first, breadth first."""
+    found: list[int] = []
+    gaps = [(low, high)]
+    while gaps:
+        first, last = gaps.pop(0)
+        if last - first > 1:
+            middle = (first + last) // 2
+            found.append(middle)
+            gaps += [(first, middle), (middle, last)]
+    return found
+
+
+def decoded(cut: int) -> tuple[int, str]:
+    """Return a cut's layer (``OUTPUT`` for the output) and which side of it."""
+    return (OUTPUT, "features") if cut == OUTPUT else (cut // 2, _SIDES[cut % 2])
+
+
+def _cost(network: Network, cut: int) -> float:
+    """Return the multiplications of one spectrum: pushes, products, eigenvalues."""
+    layer, side = decoded(cut)
+    end = network.find(None if layer == OUTPUT else layer, side)
     ins, outs = network.input_size, math.prod(network.nodes[end].shape)
-    small = min(ins, outs)
-    once = small * multiplications(network, end) + float(ins) * outs * small
-    return once if layer == OUTPUT else 2 * once
+    small = float(min(ins, outs))
+    return small * (multiplications(network, end) + ins * outs + 4 * small**2)
 
 
-def _affordable(cost: Mapping[int, float], layers: int) -> tuple[int, tuple[int, ...]]:
-    for inputs in range(MOST_INPUTS, 0, -1):
-        chosen = spread(layers, MOST_LAYERS)
-        if inputs * _total(cost, chosen) <= MOST_OPERATIONS:
-            return inputs, chosen
-    for count in range(min(layers, MOST_LAYERS), 0, -1):
-        chosen = spread(layers, count)
-        if _total(cost, chosen) <= MOST_OPERATIONS:
-            return 1, chosen
-    return 1, ()
-
-
-def _total(cost: Mapping[int, float], chosen: Sequence[int]) -> float:
-    return sum(cost[layer] for layer in (*chosen, OUTPUT))
-
-
-def spread(total: int, most: int) -> tuple[int, ...]:
-    """Return up to ``most`` of the numbers below ``total``, evenly spread."""
-    if total <= most:
-        return tuple(range(total))
-    if most == 1:
-        return (total - 1,)
-    return tuple(round(i * (total - 1) / (most - 1)) for i in range(most))
-
-
-def cut(network: Network, layers: Sequence[int], item: int) -> tuple[int, str, str]:
-    """Return which layer an item is about, its name, and which side of it."""
-    if item == 2 * len(layers):
-        return OUTPUT, "output", "features"
-    layer = layers[item // 2]
-    side = ("preactivation", "features")[item % 2]
-    return layer, network.layers[layer].name, side
+def _affordable(cost: Mapping[int, float]) -> tuple[int, tuple[int, ...]]:
+    """Return how many inputs, and the first cuts that fit; the output always does."""
+    total = sum(cost.values())
+    for inputs in range(MOST_INPUTS, 1, -1):
+        if inputs * total <= MOST_OPERATIONS:
+            return inputs, tuple(cost)
+    spent = itertools.accumulate(cost.values())
+    fitting = [
+        cut
+        for cut, so_far in zip(cost, spent, strict=True)
+        if so_far <= MOST_OPERATIONS
+    ]
+    return 1, tuple(fitting) or (OUTPUT,)
 
 
 def _run(network: Network, batch: Batch, options: Mapping[str, Option]) -> Answer:
-    layers = options["layers"]
-    if not isinstance(layers, tuple):
-        raise TypeError(f"layers is {layers!r}, and a tuple is needed")
+    cuts = options["cuts"]
+    if not isinstance(cuts, tuple):
+        raise TypeError(f"cuts is {cuts!r}, and a tuple is needed")
     rows: dict[str, list[object]] = {column.name: [] for column in COLUMNS}
     arrays: dict[str, np.ndarray] = {}
     for row, item in enumerate(batch.items.tolist()):
-        layer, name, at = cut(network, layers, item)
+        layer, at = decoded(cuts[item])
         asked = None if layer == OUTPUT else layer
+        name = "output" if asked is None else network.layers[asked].name
         found = singular_values(network, batch.x[row : row + 1], layer=asked, at=at)
         values, rank = found.values[0].cpu().numpy(), int(found.rank[0])
         arrays[f"values.{row}"] = values
