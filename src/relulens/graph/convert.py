@@ -39,8 +39,10 @@ def converted(
 
 def _converted(node: Node, dtype: torch.dtype, device: torch.device) -> Node:
     match node:
-        case Input() | Maximum() | Smooth() | Coupled():
+        case Input() | Maximum() | Smooth():
             return node
+        case Coupled():
+            return replace(node, function=node.function.to(dtype, device))
         case Affine():
             terms = tuple(Term(t.source, t.map.to(dtype, device)) for t in node.terms)
             bias = None if node.bias is None else node.bias.to(device, dtype)

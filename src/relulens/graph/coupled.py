@@ -30,6 +30,10 @@ class CoupledFunction(ABC):
     def adjoint(self, inputs: Sequence[Tensor], weights: Tensor) -> tuple[Tensor, ...]:
         """Return the transposed Jacobian times the weights, one array an argument."""
 
+    @abstractmethod
+    def to(self, dtype: torch.dtype, device: torch.device) -> "CoupledFunction":
+        """Return the map with its numbers in another type or on another device."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Product(CoupledFunction):
@@ -48,6 +52,10 @@ class Product(CoupledFunction):
     def adjoint(self, inputs: Sequence[Tensor], weights: Tensor) -> tuple[Tensor, ...]:
         """Return the weights times the other factor."""
         return weights * inputs[1], weights * inputs[0]
+
+    def to(self, dtype: torch.dtype, device: torch.device) -> "Product":
+        """Return the map itself, which holds no arrays."""
+        return self
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +78,10 @@ class Quotient(CoupledFunction):
         above, below = inputs
         return weights / below, -weights * above / below**2
 
+    def to(self, dtype: torch.dtype, device: torch.device) -> "Quotient":
+        """Return the map itself, which holds no arrays."""
+        return self
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MatrixProduct(CoupledFunction):
@@ -88,6 +100,10 @@ class MatrixProduct(CoupledFunction):
     def adjoint(self, inputs: Sequence[Tensor], weights: Tensor) -> tuple[Tensor, ...]:
         """Return the weights times the other factor transposed."""
         return weights @ inputs[1].mT, inputs[0].mT @ weights
+
+    def to(self, dtype: torch.dtype, device: torch.device) -> "MatrixProduct":
+        """Return the map itself, which holds no arrays."""
+        return self
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +135,12 @@ class Softmax(CoupledFunction):
         """Return the tangent, as the Jacobian is symmetric."""
         return (self.tangent(inputs, (weights,)),)
 
+    def to(self, dtype: torch.dtype, device: torch.device) -> "Softmax":
+        """Return the map with its mask converted."""
+        if self.mask is None:
+            return self
+        return Softmax(self.axis, self.mask.to(device, dtype))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LogSumExp(CoupledFunction):
@@ -144,6 +166,10 @@ class LogSumExp(CoupledFunction):
     def adjoint(self, inputs: Sequence[Tensor], weights: Tensor) -> tuple[Tensor, ...]:
         """Return the weights spread by the softmax."""
         return (torch.softmax(inputs[0], self.axis) * weights,)
+
+    def to(self, dtype: torch.dtype, device: torch.device) -> "LogSumExp":
+        """Return the map itself, which holds no arrays."""
+        return self
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,3 +213,7 @@ class Normalise(CoupledFunction):
     def adjoint(self, inputs: Sequence[Tensor], weights: Tensor) -> tuple[Tensor, ...]:
         """Return the tangent, as the Jacobian is symmetric."""
         return (self.tangent(inputs, (weights,)),)
+
+    def to(self, dtype: torch.dtype, device: torch.device) -> "Normalise":
+        """Return the map itself, which holds no arrays."""
+        return self

@@ -27,7 +27,7 @@ EXACT = "everything"
 TANGENT = "values and slopes"
 
 
-def describe(subject: Network | UnsupportedOperationError, /) -> pd.DataFrame:
+def describe(subject: object, /) -> pd.DataFrame:
     """Return a table of a network's nodes, or of as many as could be imported.
 
     Args:

@@ -60,6 +60,31 @@ class Groups:
     axis: int | None = None
     lists: Ragged | None = None
 
+    def __post_init__(self) -> None:
+        """Check that every group has an entry.
+
+        Raises:
+            InvalidArgumentError: A group is empty.
+        """
+        empty = self._empty()
+        if empty:
+            count = int(np.prod(self.out_shape))
+            raise InvalidArgumentError(
+                f"cannot take a maximum: {empty} of its {count} groups are empty, such"
+                " as windows that cover padding only. Use less padding or dilation."
+            )
+
+    def _empty(self) -> int:
+        """Return how many groups have no entry."""
+        if self.lists is not None:
+            return int((self.lists.pointers.diff() == 0).sum())
+        count = int(np.prod(self.out_shape))
+        if self.axis is not None:
+            return 0 if self.in_shape[self.axis] else count
+        if self.windows is None:
+            return 0
+        return self.in_shape[0] * self.windows.empty(self.in_shape[1:])
+
     @classmethod
     def of_windows(cls, in_shape: Shape, windows: Windows) -> "Groups":
         """Return the groups of a pooling layer; padding belongs to no group."""
@@ -73,20 +98,11 @@ class Groups:
 
     @cached_property
     def ragged(self) -> Ragged:
-        """The groups as index lists.
-
-        Raises:
-            InvalidArgumentError: A window covers padding only.
-        """
+        """The groups as index lists."""
         if self.lists is not None:
             return self.lists
         table = self._table()
         kept = table >= 0
-        if not kept.any(1).all():
-            raise InvalidArgumentError(
-                f"cannot take a maximum: {int((~kept.any(1)).sum())} of {len(table)} of"
-                " its windows cover padding only. Use less padding."
-            )
         pointers = np.concatenate([[0], np.cumsum(kept.sum(1))])
         return Ragged(torch.from_numpy(table[kept]), torch.from_numpy(pointers))
 

@@ -390,5 +390,5 @@ def _moved(
                 name=node.name,
                 shape=node.shape,
                 sources=tuple(place[i] for i in node.sources),
-                function=node.function,
+                function=node.function.to(dtype, device),
             )

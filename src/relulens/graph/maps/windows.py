@@ -82,6 +82,12 @@ class Windows:
         places = starts[:, None] + offsets[None, :] - self.padding[axis][0]
         return np.where((places >= 0) & (places < length), places, -1)
 
+    def empty(self, lengths: Shape) -> int:
+        """Return how many windows cover padding only."""
+        axes = [self._axis_positions(axis, n) for axis, n in enumerate(lengths)]
+        real = math.prod(int((places >= 0).any(1).sum()) for places in axes)
+        return math.prod(len(places) for places in axes) - real
+
     def overlap(self) -> int:
         """Return the most windows that can share an entry.
 
