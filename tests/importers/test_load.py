@@ -64,7 +64,8 @@ def test_weights_with_an_architecture(kind: str, arch: str, tmp_path: Path) -> N
     assert_follows(load(path, arch=f"{arch}:with_example"), module)
     known = network.provenance
     assert (known.path, known.unsafe) == (str(path), False)
-    assert known.sha256 is not None and len(known.sha256) == 64
+    assert known.sha256 is not None
+    assert len(known.sha256) == 64
 
 
 @pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])

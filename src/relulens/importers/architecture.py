@@ -34,8 +34,8 @@ def build_module(arch: str, input_shape: Sequence[int] | None) -> Built:
         input_shape: Shape of one input, where the function returns no example.
 
     Raises:
-        ModelLoadError: There is no such function, it returns something else, or there is
-            no example.
+        ModelLoadError: There is no such function, it returns something else, or there
+            is no example.
     """
     file, _, name = arch.rpartition(":")
     path = Path(file)
@@ -48,8 +48,8 @@ def build_module(arch: str, input_shape: Sequence[int] | None) -> Built:
     module, given = result if isinstance(result, tuple) else (result, None)
     if not isinstance(module, nn.Module):
         raise ModelLoadError(
-            f"cannot use arch={arch!r}: {name}() returned {type(module).__name__}, and a"
-            " torch.nn.Module is needed, or a module and an example input."
+            f"cannot use arch={arch!r}: {name}() returned {type(module).__name__}, and"
+            " a torch.nn.Module is needed, or a module and an example input."
         )
     return Built(module=module, example=example_for(module, given, input_shape, arch))
 
@@ -74,8 +74,9 @@ def _function(path: Path, name: str):  # noqa: ANN202 (the user's own)
     if not callable(found):
         there = [key for key, value in vars(module).items() if callable(value)]
         raise ModelLoadError(
-            f"cannot use arch='{path}:{name}': the file has no function {name!r}; it has"
-            f" {', '.join(sorted(there)) or 'none'}. Name one that returns the module."
+            f"cannot use arch='{path}:{name}': the file has no function {name!r}; it"
+            f" has {', '.join(sorted(there)) or 'none'}. Name one that returns the"
+            " module."
         )
     return found
 
@@ -93,9 +94,9 @@ def example_for(
         return torch.as_tensor(example)
     if input_shape is None:
         raise ModelLoadError(
-            f"cannot import {subject!r}: the shape of its input is not known, and weights"
-            " do not say it. Pass input_shape=, the shape of one input without the batch"
-            " axis, or let build() return (module, example_input)."
+            f"cannot import {subject!r}: the shape of its input is not known, and"
+            " weights do not say it. Pass input_shape=, the shape of one input without"
+            " the batch axis, or let build() return (module, example_input)."
         )
     kinds = [t.dtype for t in module.parameters() if t.is_floating_point()]
     generator = torch.Generator().manual_seed(0)

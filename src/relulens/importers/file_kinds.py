@@ -98,6 +98,6 @@ def _archive_kind(path: Path) -> FileKind:
     if names and all(name.endswith(".npy") for name in names):
         return "npz"
     raise ModelLoadError(
-        f"cannot load {str(path)!r}: it is an archive of {len(names)} files, and none of"
-        f" them marks it as a model. Pass {READABLE}."
+        f"cannot load {str(path)!r}: it is an archive of {len(names)} files, and none"
+        f" of them marks it as a model. Pass {READABLE}."
     )

@@ -64,8 +64,8 @@ def load(
     Args:
         path: ``.onnx``; a state_dict (``.pt``, ``.pth``) or ``.safetensors`` with
             ``arch``; ``.npz`` with W0 [out, in], b0, W1, b1, ...: ReLU between layers.
-        arch: ``"file.py:build"``, your own code: ``build()`` returns the module that the
-            weights belong to, or the module and an example input with its batch axis.
+        arch: ``"file.py:build"``, your own code: ``build()`` returns the module that
+            the weights belong to, or the module and an example input with a batch axis.
         input_shape: Shape of one input without the batch axis, where nothing else says
             it: for ``arch``, and for ONNX files that leave lengths open.
         output: Name of a layer or tensor to end at; by default the only output, or the
@@ -76,7 +76,8 @@ def load(
         dtype: Type of every number.
         device: Where every number lives.
         check: Whether to compare the network with its source on sample inputs.
-        allow_unsafe: Whether to open files that can run code; recorded in the provenance.
+        allow_unsafe: Whether to open files that can run code; recorded in the
+            provenance.
 
     Returns:
         The network, with its file's path and hash in ``provenance``.
@@ -139,8 +140,8 @@ def _onnx(file: Path, wanted: Wanted) -> Network:
 
     if wanted.arch is not None:
         raise InvalidArgumentError(
-            f"cannot use arch={wanted.arch!r}: {file.name!r} is an ONNX file, which holds"
-            " its architecture. Leave arch out."
+            f"cannot use arch={wanted.arch!r}: {file.name!r} is an ONNX file, which"
+            " holds its architecture. Leave arch out."
         )
     return from_onnx(
         file,
@@ -191,8 +192,8 @@ def _weights(file: Path, kind: FileKind, wanted: Wanted) -> Network:
     if wanted.arch is None:
         raise ModelLoadError(
             f"cannot load {str(file)!r}: it holds {len(weights)} weights and no"
-            " architecture. Pass arch='file.py:build', your own function that returns the"
-            " module they belong to."
+            " architecture. Pass arch='file.py:build', your own function that returns"
+            " the module they belong to."
         )
     built = build_module(wanted.arch, wanted.input_shape)
     state_dicts.fill(built.module, weights, file)

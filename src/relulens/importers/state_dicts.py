@@ -41,16 +41,16 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UnsafeModelError(
-            f"cannot load {str(path)!r}: it is a full pickle of a module, and opening one"
-            " can run any code that it holds. Save the weights alone,"
+            f"cannot load {str(path)!r}: it is a full pickle of a module, and opening"
+            " one can run any code that it holds. Save the weights alone,"
             " torch.save(module.state_dict(), path), and pass arch='file.py:build'; or"
             " export the module to ONNX with torch.onnx.export. allow_unsafe=True opens"
             " it all the same."
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
         raise ModelLoadError(
-            f"cannot load {str(path)!r}: torch cannot read it ({error}). It is truncated"
-            " or damaged: save or copy it again."
+            f"cannot load {str(path)!r}: torch cannot read it ({error}). It is"
+            " truncated or damaged: save or copy it again."
         ) from error
     return state_dict_in(content, path)
 
@@ -83,7 +83,8 @@ def state_dict_in(content: object, path: Path) -> dict[str, Tensor]:
 def _tensors(content: object) -> dict[str, Tensor] | None:
     if not isinstance(content, Mapping) or not content:
         return None
-    if not all(isinstance(v, Tensor) and isinstance(k, str) for k, v in content.items()):
+    pairs = content.items()
+    if not all(isinstance(v, Tensor) and isinstance(k, str) for k, v in pairs):
         return None
     return {str(key): value for key, value in content.items()}
 
@@ -106,8 +107,9 @@ def fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
         module.load_state_dict(dict(weights))
     except RuntimeError as error:
         raise ModelLoadError(
-            f"cannot load {str(path)!r}: its {len(weights)} weights do not fit the module"
-            f" that arch builds ({error}). Build the module they were trained in."
+            f"cannot load {str(path)!r}: its {len(weights)} weights do not fit the"
+            f" module that arch builds ({error}). Build the module they were trained"
+            " in."
         ) from error
 
 
@@ -130,7 +132,7 @@ def read_layers(path: Path) -> list[tuple[np.ndarray, np.ndarray | None]]:
     if not count or not {f"W{i}" for i in range(count)} <= set(arrays) <= wanted:
         raise ModelLoadError(
             f"cannot load {str(path)!r}: its {len(arrays)} arrays are"
-            f" {', '.join(sorted(arrays)) or 'none'}, and W0, b0, W1, b1, ... are needed"
-            " (W [out, in]). Rename them."
+            f" {', '.join(sorted(arrays)) or 'none'}, and W0, b0, W1, b1, ... are"
+            " needed (W [out, in]). Rename them."
         )
     return [(arrays[f"W{i}"], arrays.get(f"b{i}")) for i in range(count)]

@@ -73,9 +73,7 @@ def open_unsafe(path: Path, kind: FileKind, input_shape: Sequence[int] | None) -
             f"cannot load {subject!r}: it holds a {type(module).__name__}, and a"
             " torch.nn.Module is needed. Save module.state_dict() instead."
         )
-    return Built(
-        module=module, example=example_for(module, None, input_shape, subject)
-    )
+    return Built(module=module, example=example_for(module, None, input_shape, subject))
 
 
 def _converted(path: Path, input_shape: Sequence[int] | None) -> Built:
@@ -86,7 +84,7 @@ def _converted(path: Path, input_shape: Sequence[int] | None) -> Built:
         program = TS2EPConverter(script, (example,)).convert()
     except (RuntimeError, ValueError, KeyError) as error:
         raise ModelLoadError(
-            f"cannot load {str(path)!r}: torch cannot convert its TorchScript ({error})."
-            " Export the module to ONNX instead."
+            f"cannot load {str(path)!r}: torch cannot convert its TorchScript"
+            f" ({error}). Export the module to ONNX instead."
         ) from error
     return Built(module=program.module(check_guards=False), example=example)

@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from importers.onnx.graphs import model_of, saved
 from onnx import TensorProto, helper
 
-from importers.onnx.graphs import model_of, saved
 from relulens import evaluate
 from relulens.errors import (
     AmbiguousModelError,

@@ -6,8 +6,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
-
 from importers.onnx.graphs import (
     NEWEST,
     OPSETS,
@@ -16,6 +14,8 @@ from importers.onnx.graphs import (
     reference,
     saved,
 )
+from onnx import TensorProto, helper, numpy_helper
+
 from relulens import evaluate
 from relulens.importers.onnx_model.importing import from_onnx
 
@@ -365,3 +365,60 @@ def test_names_of_tensors_and_nodes_are_cut_points(tmp_path: Path) -> None:
         evaluate(network, x, layer="dense"), evaluate(network, x, layer="h")
     )
     assert network.layer_index("act") == network.layer_index("a") == 0
+
+
+@pytest.mark.parametrize(
+    ("equation", "other"),
+    [
+        ("bij->bji", None),
+        ("bij->bi", None),
+        ("bij,jk->bik", (4, 5)),
+        ("bij,kj->bki", (5, 4)),
+        ("jk,bij->bki", (4, 5)),
+        ("bij,ij->bi", (3, 4)),
+        ("bij,ijk->bik", (3, 4, 2)),
+        ("bij,ijkl->bkl", (3, 4, 2, 2)),
+        ("bij,k->bijk", (2,)),
+    ],
+)
+def test_index_expressions(
+    equation: str, other: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    constants = {} if other is None else {"w": draw(*other)}
+    inputs = ["x", *constants]
+    if equation.startswith("jk"):
+        inputs = inputs[::-1]
+    made = node("Einsum", inputs, ["y"], equation=equation)
+    assert_same(model_of([made], ["N", 3, 4], constants=constants), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "equation", ["bij,bkj->bik", "bij,bij->b", "bij,bij->bij", "bij,bkl->bikjl"]
+)
+def test_index_expressions_of_two_values(equation: str, tmp_path: Path) -> None:
+    nodes = [
+        node("MatMul", ["x", "w"], ["a"]),
+        node("Einsum", ["a", "x"], ["y"], equation=equation),
+    ]
+    model = model_of(nodes, ["N", 3, 4], constants={"w": draw(4, 4)})
+    assert_same(model, tmp_path)
+
+
+def test_a_recurrent_cell_that_starts_at_zeros_made_for_the_batch(
+    tmp_path: Path,
+) -> None:
+    nodes = [
+        node("Shape", ["x"], ["size"], start=0, end=1),
+        node("Concat", ["size", "hidden"], ["shape"], axis=0),
+        node("ConstantOfShape", ["shape"], ["zeros"], value=_zero()),
+        node("MatMul", ["zeros", "r"], ["back"]),
+        node("MatMul", ["x", "w"], ["in"]),
+        node("Add", ["in", "back"], ["sum"]),
+        node("Tanh", ["sum"], ["y"]),
+    ]
+    constants = {"hidden": ints(4), "r": draw(4, 4), "w": draw(3, 4)}
+    assert_same(model_of(nodes, ["N", 3], constants=constants), tmp_path)
+
+
+def _zero() -> onnx.TensorProto:
+    return numpy_helper.from_array(np.array([0.5]))

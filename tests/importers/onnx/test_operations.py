@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import helper
-
 from importers.onnx.graphs import NEWEST, OPSETS, assert_same, model_of
+from onnx import helper
 
 RNG = np.random.default_rng(1)
 

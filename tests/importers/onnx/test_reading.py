@@ -7,16 +7,15 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from importers.onnx.graphs import model_of, saved
 from onnx import TensorProto, external_data_helper, helper
 
-from importers.onnx.graphs import model_of, saved
 from relulens import Box, evaluate, load
 from relulens.errors import (
     ImportMismatchError,
     ModelLoadError,
     NotFiniteError,
 )
-from relulens.importers.onnx_model.importing import from_onnx
 
 node = helper.make_node
 

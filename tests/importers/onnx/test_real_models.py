@@ -53,7 +53,8 @@ def test_a_real_model_agrees_on_real_data(name: str, shared: Path) -> None:
         isinstance(n, Input | Affine | TwoSlope | Maximum) for n in network.nodes
     )
     agreement = network.provenance.agreement
-    assert agreement is not None and agreement.difference <= 1e-5
+    assert agreement is not None
+    assert agreement.difference <= 1e-5
     x, labels = images(name, shared, 12 if "cifar" in name else 200)
     ours = evaluate(network, torch.from_numpy(x)).numpy()
     theirs = by_runtime(path, x, single="mlp" in name)

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from importers.onnx.graphs import by_runtime, model_of, saved
 from onnx import helper
 
-from importers.onnx.graphs import by_runtime, model_of, saved
 from relulens import evaluate
 from relulens.errors import UnsupportedOperationError
 from relulens.importers.onnx_model.importing import from_onnx

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from importers.onnx.graphs import NEWEST, assert_same, model_of, saved
 from onnx import helper
 
-from importers.onnx.graphs import NEWEST, assert_same, model_of, saved
 from relulens.errors import UnsupportedOperationError
 from relulens.importers.onnx_model.importing import from_onnx
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from onnx import helper
-
 from importers.onnx.graphs import assert_same, model_of
+from onnx import helper
 
 
 @st.composite

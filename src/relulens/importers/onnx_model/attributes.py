@@ -1,5 +1,7 @@
 """Attributes of ONNX nodes as Python values."""
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx
 from onnx import AttributeProto, numpy_helper
@@ -31,26 +33,28 @@ def attribute_values(
     return values
 
 
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+_READERS: dict[int, Callable[[AttributeProto], object]] = {
+    AttributeProto.FLOAT: lambda item: item.f,
+    AttributeProto.INT: lambda item: item.i,
+    AttributeProto.STRING: lambda item: _text(item.s),
+    AttributeProto.TENSOR: lambda item: numpy_helper.to_array(item.t),
+    AttributeProto.GRAPH: lambda item: item.g,
+    AttributeProto.FLOATS: lambda item: list(item.floats),
+    AttributeProto.INTS: lambda item: list(item.ints),
+    AttributeProto.STRINGS: lambda item: [_text(raw) for raw in item.strings],
+}
+
+
 def _value(attribute: AttributeProto) -> object:
-    match attribute.type:
-        case AttributeProto.FLOAT:
-            return attribute.f
-        case AttributeProto.INT:
-            return attribute.i
-        case AttributeProto.STRING:
-            return attribute.s.decode("utf-8", "replace")
-        case AttributeProto.TENSOR:
-            return numpy_helper.to_array(attribute.t)
-        case AttributeProto.GRAPH:
-            return attribute.g
-        case AttributeProto.FLOATS:
-            return list(attribute.floats)
-        case AttributeProto.INTS:
-            return list(attribute.ints)
-        case AttributeProto.STRINGS:
-            return [text.decode("utf-8", "replace") for text in attribute.strings]
-    kind = AttributeProto.AttributeType.Name(attribute.type)
-    raise RefusedError(f"its attribute {attribute.name} is of type {kind}")
+    reader = _READERS.get(attribute.type)
+    if reader is None:
+        kind = AttributeProto.AttributeType.Name(attribute.type)
+        raise RefusedError(f"its attribute {attribute.name} is of type {kind}")
+    return reader(attribute)
 
 
 def constant_value(values: dict[str, object]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Weights beside an ONNX file: read only from the model's own folder."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import onnx
@@ -25,7 +25,7 @@ def _graph_tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
     yield from _node_tensors(graph.node)
 
 
-def _node_tensors(nodes: "list[onnx.NodeProto]") -> Iterator[TensorProto]:
+def _node_tensors(nodes: Iterable[onnx.NodeProto]) -> Iterator[TensorProto]:
     for node in nodes:
         for attribute in node.attribute:
             if attribute.HasField("t"):
@@ -83,8 +83,8 @@ def _inside(location: str, folder: Path, path: Path, tensor: str) -> Path:
         raise ModelLoadError(outside)
     if not target.is_file():
         raise ModelLoadError(
-            f"{subject}, and there is no such file in {str(folder)!r}. Copy it there; it"
-            " belongs to the model."
+            f"{subject}, and there is no such file in {str(folder)!r}. Copy it there;"
+            " it belongs to the model."
         )
     return target.resolve()
 

@@ -18,17 +18,69 @@ from relulens.importers.registry import RefusedError
 
 Arguments: TypeAlias = Sequence[np.ndarray | None]
 Attributes: TypeAlias = dict[str, object]
+Number: TypeAlias = int | Multiple
 
 # Reading the value for N = 1 is right for these, as they treat samples alike.
-_SAMPLEWISE = frozenset(
-    "Identity Cast CastLike Unsqueeze Squeeze Expand Gather Where Transpose Concat Slice"
-    " Reshape ConstantOfShape Add Sub Mul Div Neg Abs Relu Sigmoid Tanh Exp Log Sqrt Pow"
-    " Equal Greater GreaterOrEqual Less LessOrEqual And Or Not Min Max Clip Floor Ceil"
-    " Round Mod Erf Reciprocal Softmax".split()
-)
-_RANDOM = frozenset(
-    "RandomNormal RandomNormalLike RandomUniform RandomUniformLike Multinomial"
-    " Bernoulli".split()
+_SAMPLEWISE = frozenset((
+    "Abs",
+    "Add",
+    "And",
+    "Cast",
+    "CastLike",
+    "Ceil",
+    "Clip",
+    "Concat",
+    "ConstantOfShape",
+    "Div",
+    "Elu",
+    "Equal",
+    "Erf",
+    "Exp",
+    "Expand",
+    "Floor",
+    "Gather",
+    "Gemm",
+    "Greater",
+    "GreaterOrEqual",
+    "HardSigmoid",
+    "Identity",
+    "LayerNormalization",
+    "LeakyRelu",
+    "Less",
+    "LessOrEqual",
+    "Log",
+    "MatMul",
+    "Max",
+    "Min",
+    "Mod",
+    "Mul",
+    "Neg",
+    "Not",
+    "Or",
+    "Pow",
+    "Reciprocal",
+    "Relu",
+    "Reshape",
+    "Round",
+    "Sigmoid",
+    "Slice",
+    "Softmax",
+    "Softplus",
+    "Sqrt",
+    "Squeeze",
+    "Sub",
+    "Tanh",
+    "Transpose",
+    "Unsqueeze",
+    "Where",
+))
+_RANDOM = (
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+    "Multinomial",
+    "Bernoulli",
 )
 
 
@@ -47,7 +99,8 @@ def folded(
         attributes: Its attributes.
 
     Raises:
-        RefusedError: It is random, or does with the batch size what has no meaning here.
+        RefusedError: It is random, or does with the batch size what has no meaning
+            here.
     """
     if node.op_type in _RANDOM:
         raise RefusedError("its result is random")
@@ -139,6 +192,11 @@ def _unsqueeze(arrays: Arguments, attributes: Attributes) -> np.ndarray:
     return np.expand_dims(_given(arrays, 0), tuple(_axes(arrays, attributes) or ()))
 
 
+def _list(attributes: Attributes, name: str) -> list[int]:
+    listed = attributes.get(name)
+    return [int(number) for number in listed] if isinstance(listed, list) else []
+
+
 def _slice(arrays: Arguments, attributes: Attributes) -> np.ndarray:
     data = _given(arrays, 0)
     if len(arrays) > 1:
@@ -183,7 +241,7 @@ def _product(arrays: Arguments, attributes: Attributes) -> np.ndarray:
 
 
 def _elementwise(
-    function: Callable[[object, object], object],
+    function: Callable[[Number, Number], object],
 ) -> Callable[[Arguments, Attributes], np.ndarray]:
     def apply(arrays: Arguments, attributes: Attributes) -> np.ndarray:
         first, second = np.broadcast_arrays(_given(arrays, 0), _given(arrays, 1))
@@ -200,7 +258,7 @@ def _elementwise(
     return apply
 
 
-def _quotient(a: object, b: object) -> object:
+def _quotient(a: Number, b: Number) -> Number:
     if isinstance(a, Multiple):
         return a // b
     if isinstance(b, Multiple):
@@ -228,6 +286,7 @@ _ARITHMETIC: dict[str, Callable[[Arguments, Attributes], np.ndarray]] = {
     "ReduceProd": _product,
     "Equal": _equal,
     "Identity": _same,
+    "Shape": lambda arrays, attributes: np.array(_given(arrays, 0).shape),
     "Cast": _same,
     "Floor": _same,
     "Ceil": _same,

@@ -11,11 +11,11 @@ import torch
 from relulens.errors import ModelLoadError, NotFiniteError, UnsupportedOperationError
 from relulens.graph.domain import Box
 from relulens.graph.network import Network, Provenance
-from relulens.importers.builder import Builder, with_batch
 from relulens.importers import onnx_rules  # noqa: F401 (registers the rules)
+from relulens.importers.builder import Builder, with_batch
 from relulens.importers.layers import normalised
-from relulens.importers.onnx_model.inputs import GraphInput, graph_input
 from relulens.importers.onnx_model.compare import agreed
+from relulens.importers.onnx_model.inputs import GraphInput, graph_input
 from relulens.importers.onnx_model.oracle import oracle
 from relulens.importers.onnx_model.reading import Opened, opened
 from relulens.importers.onnx_model.symbols import Entry, Masked, PerSample, for_one
@@ -164,8 +164,8 @@ def _reads(node: onnx.NodeProto) -> Iterable[str]:
 def _check_finite(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto]) -> None:
     """Refuse weights that are NaN or infinite.
 
-    A tensor of nothing but zeros and infinities is a mask or a bound; the operation that
-    reads it decides.
+    A tensor of nothing but zeros and infinities is a mask or a bound; the operation
+    that reads it decides.
 
     Raises:
         NotFiniteError: A weight is not finite.

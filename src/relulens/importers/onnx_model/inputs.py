@@ -86,8 +86,8 @@ def _wanted(input_shape: Sequence[int] | None, name: str, path: str) -> Sequence
     if input_shape is None:
         raise ModelLoadError(
             f"cannot load {path!r}: its input {name!r} has lengths that the file leaves"
-            " open besides the batch, and a network here has none. Pass input_shape=, the"
-            " shape of one input without the batch axis."
+            " open besides the batch, and a network here has none. Pass input_shape=,"
+            " the shape of one input without the batch axis."
         )
     return input_shape
 
@@ -144,7 +144,7 @@ def _dtype(item: onnx.ValueInfoProto, path: str) -> np.dtype:
 
 
 def _lengths(item: onnx.ValueInfoProto) -> list[int | str | None] | None:
-    """Return the declared axes: a length, a name, or nothing; nothing at all if absent."""
+    """Return the declared axes, a length, a name or nothing each; nothing if absent."""
     if not item.type.tensor_type.HasField("shape"):
         return None
     return [

@@ -112,9 +112,9 @@ def oracle(
         evaluator = ReferenceEvaluator(ending)
     except (NotImplementedError, ValueError, TypeError, RuntimeError) as error:
         raise ModelLoadError(
-            f"cannot check the import: neither onnxruntime nor onnx.reference can run the"
-            f" model up to {output!r} ({error}). Use check=False to import it all the"
-            " same."
+            "cannot check the import: neither onnxruntime nor onnx.reference can run"
+            f" the model up to {output!r} ({error}). Use check=False to import it all"
+            " the same."
         ) from error
 
     def by_reference(x: np.ndarray) -> np.ndarray:
@@ -169,8 +169,8 @@ def runnable(source: Oracle, samples: Tensor, path: str) -> tuple[int, ...]:
         source(samples[:1])
     except RunError as error:
         raise ModelLoadError(
-            f"cannot check the import of {path!r}: {source.name} cannot run the model on"
-            f" 1 input: {error}. Repair the model, or use check=False."
+            f"cannot check the import of {path!r}: {source.name} cannot run the model"
+            f" on 1 input: {error}. Repair the model, or use check=False."
         ) from error
     try:
         source(samples[:2])

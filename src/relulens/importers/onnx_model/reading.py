@@ -31,8 +31,8 @@ def opened(path: Path) -> Opened:
     """Return a model file's content.
 
     Raises:
-        ModelLoadError: The file cannot be read, is truncated, is not ONNX, uses an older
-            operation set than 7, or keeps weights where they are not read.
+        ModelLoadError: The file cannot be read, is truncated, is not ONNX, uses an
+            older operation set than 7, or keeps weights where they are not read.
     """
     try:
         content = path.read_bytes()
@@ -46,8 +46,8 @@ def opened(path: Path) -> Opened:
     newest = onnx.defs.onnx_opset_version()
     if not _OLDEST <= version <= newest and "ai.onnx" in versions:
         raise ModelLoadError(
-            f"cannot load {str(path)!r}: it uses operation set {version}, and {_OLDEST} to"
-            f" {newest} are known here. Convert it with onnx.version_converter, or"
+            f"cannot load {str(path)!r}: it uses operation set {version}, and {_OLDEST}"
+            f" to {newest} are known here. Convert it with onnx.version_converter, or"
             " install a newer onnx."
         )
     files = read_external_data(model, path)
@@ -60,13 +60,14 @@ def _parsed(content: bytes, path: Path) -> onnx.ModelProto:
         model.ParseFromString(content)
     except DecodeError as error:
         raise ModelLoadError(
-            f"cannot load {str(path)!r}: its {len(content):,} bytes are not an ONNX model,"
-            " or the file is truncated. Export or copy it again."
+            f"cannot load {str(path)!r}: its {len(content):,} bytes are not an ONNX"
+            " model, or the file is truncated. Export or copy it again."
         ) from error
     if not model.opset_import or not (model.graph.node or model.graph.input):
         raise ModelLoadError(
             f"cannot load {str(path)!r}: its {len(content):,} bytes hold"
-            f" {len(model.graph.node)} nodes and {len(model.opset_import)} operation sets,"
-            " so it is not an ONNX model or is truncated. Export or copy it again."
+            f" {len(model.graph.node)} nodes and {len(model.opset_import)} operation"
+            " sets, so it is not an ONNX model or is truncated. Export or copy it"
+            " again."
         )
     return model

@@ -105,9 +105,9 @@ class Step:
         if not bool(torch.isfinite(numbers).all()):
             bad = int((~torch.isfinite(numbers)).sum())
             raise NotFiniteError(
-                f"cannot import {self.name!r}: {bad} of the {numbers.numel()} numbers of"
-                f" {self.input_names[place]!r} are NaN or infinite. Train or export the"
-                " model again."
+                f"cannot import {self.name!r}: {bad} of the {numbers.numel()} numbers"
+                f" of {self.input_names[place]!r} are NaN or infinite. Train or export"
+                " the model again."
             )
         return numbers
 
@@ -176,7 +176,7 @@ class Step:
         return [float(number) for number in found]
 
     def listed(self, name: str, place: int) -> list[int] | None:
-        """Return whole numbers given as an attribute or, in newer versions, an input."""
+        """Return whole numbers given as an attribute or, in newer files, an input."""
         if self.has(place):
             return self.wholes(place)
         return self.integers(name)

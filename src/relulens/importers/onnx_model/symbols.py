@@ -27,7 +27,7 @@ class Multiple:
     __rmul__ = __mul__
 
     def __floordiv__(self, other: object) -> "Multiple | int":
-        """Return the quotient by a whole number or another multiple, if there is one."""
+        """Return the quotient by a whole number or a multiple, if there is one."""
         divisor = other.factor if isinstance(other, Multiple) else _whole(other)
         if divisor == 0 or self.factor % divisor:
             raise RefusedError(f"it divides {self.factor} N by {divisor}")
@@ -93,7 +93,7 @@ class Unknown:
 
 
 Entry: TypeAlias = Value | np.ndarray | PerSample | Masked | Unknown
-"""A value, a constant (of objects where it holds a ``Multiple``), or one of the above."""
+"""A value, a constant (of objects where it holds multiples), or one of the above."""
 
 
 def is_symbolic(entry: object) -> bool:

@@ -333,8 +333,9 @@ def initializers(graph: onnx.GraphProto) -> dict[str, Entry]:
     """
     if graph.sparse_initializer:
         raise ModelLoadError(
-            f"cannot load the model: {len(graph.sparse_initializer)} of its initializers"
-            " are sparse, and dense ones are needed. Export it without sparse tensors."
+            f"cannot load the model: {len(graph.sparse_initializer)} of its"
+            " initializers are sparse, and dense ones are needed. Export it without"
+            " sparse tensors."
         )
     return {item.name: array_of(item) for item in graph.initializer}
 
@@ -349,6 +350,6 @@ def array_of(tensor: onnx.TensorProto) -> np.ndarray:
         return numpy_helper.to_array(tensor)
     except (ValueError, TypeError) as error:
         raise ModelLoadError(
-            f"cannot load the model: the numbers of {tensor.name!r} do not fill its shape"
-            f" {list(tensor.dims)}. The file is damaged: export or copy it again."
+            f"cannot load the model: the numbers of {tensor.name!r} do not fill its"
+            f" shape {list(tensor.dims)}. The file is damaged: export or copy it again."
         ) from error

@@ -163,7 +163,7 @@ def elu(step: Step) -> Value:
 
 @register(ONNX, "Selu", "Smooth")
 def selu(step: Step) -> Value:
-    """Import the scaled exponential linear unit; the file's type rounds the defaults."""
+    """Import the scaled exponential linear unit."""
     alpha = step.number("alpha", 1.67326319217681884765625)
     gamma = step.number("gamma", 1.05070102214813232421875)
     return activations.selu(step.build, step.name, step.value(), alpha, gamma)
@@ -176,7 +176,7 @@ def celu(step: Step) -> Value:
     return activations.celu(step.build, step.name, step.value(), alpha)
 
 
-@register(ONNX, "Swish", "Smooth, Affine".split(", "), since=24)
+@register(ONNX, "Swish", ("Smooth", "Affine"), since=24)
 def swish(step: Step) -> Value:
     """Import ``x sigmoid(alpha x)``, a scaled SiLU."""
     alpha, x = step.number("alpha", 1.0), step.value()

@@ -17,7 +17,7 @@ from relulens.importers.operations.products import split_mask
 from relulens.importers.operations.reductions import maximum_over
 from relulens.importers.operations.shapes import expand
 from relulens.importers.registry import RefusedError, register
-from relulens.importers.values import Value, broadcast_dims
+from relulens.importers.values import Dims, Value, broadcast_dims
 
 ONNX = "ai.onnx"
 
@@ -62,8 +62,8 @@ def _masked(step: Step, other: object, mask: Tensor) -> Masked:
     shift = torch.zeros(mask.shape, dtype=torch.float64) if bias is None else bias
     if not bool(torch.isfinite(shift).all()):
         raise NotFiniteError(
-            f"cannot import {step.name!r}: its mask holds NaN or plus infinity. Use 0 and"
-            " minus infinity."
+            f"cannot import {step.name!r}: its mask holds NaN or plus infinity. Use 0"
+            " and minus infinity."
         )
     return Masked(arithmetic.add(step.build, step.name, x, shift), closed)
 
@@ -127,7 +127,7 @@ def power(step: Step) -> Value:
     raise RefusedError("base and exponent both depend on the input")
 
 
-def _joint(x: Value, constant: Tensor) -> tuple:
+def _joint(x: Value, constant: Tensor) -> Dims:
     shape = tuple(constant.shape)
     return x.dims if constant.numel() == 1 and len(shape) <= x.rank else shape
 

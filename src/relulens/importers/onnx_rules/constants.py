@@ -9,11 +9,39 @@ from relulens.importers.values import BatchAxis, Value
 
 ONNX = "ai.onnx"
 
-_FOLDED = (
-    "Constant ConstantOfShape Range EyeLike OneHot NonZero Equal Greater GreaterOrEqual"
-    " Less LessOrEqual And Or Not Xor Mod Floor Ceil Round Sign IsNaN IsInf Unique"
-    " ReduceProd Compress TopK ScatterND ScatterElements GatherND BitShift If"
-).split()
+_FOLDED = [
+    "Constant",
+    "ConstantOfShape",
+    "Range",
+    "EyeLike",
+    "OneHot",
+    "NonZero",
+    "Equal",
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "And",
+    "Or",
+    "Not",
+    "Xor",
+    "Mod",
+    "Floor",
+    "Ceil",
+    "Round",
+    "Sign",
+    "IsNaN",
+    "IsInf",
+    "Unique",
+    "ReduceProd",
+    "Compress",
+    "TopK",
+    "ScatterND",
+    "ScatterElements",
+    "GatherND",
+    "BitShift",
+    "If",
+]
 
 
 @register(ONNX, _FOLDED, "constant", note="where its arguments are constant")

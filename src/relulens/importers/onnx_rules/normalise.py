@@ -29,7 +29,10 @@ def batch_normalization(step: Step) -> Value:
         step.build,
         step.name,
         x,
-        *(step.constant(place) for place in (1, 2, 3, 4)),
+        step.constant(1),
+        step.constant(2),
+        step.constant(3),
+        step.constant(4),
         step.number("epsilon", 1e-5),
     )
 

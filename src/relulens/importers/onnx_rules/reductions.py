@@ -12,8 +12,10 @@ ONNX = "ai.onnx"
 def _over(step: Step) -> tuple[list[int] | None, bool]:
     """Return the axes (nothing for all) and whether they stay."""
     axes = step.listed("axes", 1)
-    if axes == [] or axes is None:
-        axes = [] if step.integer("noop_with_empty_axes", 0) else None
+    if not axes and not step.integer("noop_with_empty_axes", 0):
+        axes = None
+    elif axes is None:
+        axes = list[int]()
     return axes, bool(step.integer("keepdims", 1))
 
 

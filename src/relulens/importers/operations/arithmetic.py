@@ -239,7 +239,8 @@ def _grouped(build: Builder, name: str, x: Tensor, y: Value) -> Value:
     shape = wide.shape
     heads = sample_shape(stack)
     count = int(torch.Size(heads).numel())
-    rows, inner, columns = x.shape[-2], x.shape[-1], shape[-1]
+    rows, inner = x.shape[-2], x.shape[-1]
+    columns = int(torch.Size(sample_shape(wide.dims[-1:])).numel())
     blocks = x.reshape(*sample_constant(x[..., 0, 0], stack).shape, rows, inner)
     weight = blocks.expand(*heads, rows, inner).reshape(count * rows, inner, 1)
     flat = (count * inner, columns)

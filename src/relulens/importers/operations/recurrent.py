@@ -314,4 +314,6 @@ def lstm(
         state = steps[t] = _product(build, label, read, shown)
     ordered = [steps[t] for t in sorted(steps)]
     last = ordered[0] if reverse else ordered[-1]
-    return Unrolled(steps=ordered, hidden=last, cell=memory)
+    # There is a step, so the cell is a value by now.
+    final = memory if isinstance(memory, Value) else None
+    return Unrolled(steps=ordered, hidden=last, cell=final)
