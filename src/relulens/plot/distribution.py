@@ -64,7 +64,7 @@ def _bars(ax: Axes, shown: np.ndarray, *, log: bool, colour: str) -> None:
     if low == high:
         low, high = (low / 1.5, high * 1.5) if log else (low - 0.5, high + 0.5)
     if log:
-        logarithmic(ax, "x")
+        logarithmic(ax, "x", short=high < 30 * low)
         edges = np.geomspace(low, high, BINS + 1)
     else:
         edges = np.linspace(low, high, BINS + 1)

@@ -92,14 +92,26 @@ def power_of_ten(value: float, _: int | None = None) -> str:
     return "10" + str(exponent).translate(_SUPERSCRIPT)
 
 
-def logarithmic(ax: Axes, axis: str) -> None:
-    """Make one axis logarithmic, with labels at powers of ten only."""
+def logarithmic(ax: Axes, axis: str, *, short: bool = False) -> None:
+    """Make one axis logarithmic, with labels at powers of ten.
+
+    Args:
+        ax: The axes.
+        axis: ``"x"`` or ``"y"``.
+        short: Whether it spans so little that 2 and 5 times these are labelled too.
+    """
     which = ax.xaxis if axis == "x" else ax.yaxis
     set_scale = ax.set_xscale if axis == "x" else ax.set_yscale
     set_scale("log")
-    which.set_major_locator(LogLocator(base=10.0, numticks=8))
-    which.set_major_formatter(FuncFormatter(power_of_ten))
+    steps = (1.0, 2.0, 5.0) if short else (1.0,)
+    which.set_major_locator(LogLocator(base=10.0, subs=steps, numticks=8))
+    label = _plain if short else power_of_ten
+    which.set_major_formatter(FuncFormatter(label))
     which.set_minor_formatter(NullFormatter())
+
+
+def _plain(value: float, _: int | None = None) -> str:
+    return number(value)
 
 
 def legend(ax: Axes, *, title: str | None = None, columns: int = 1) -> None:

@@ -32,11 +32,20 @@ def as_canvas(array: np.ndarray) -> np.ndarray:
     return flat[:LONGEST_STRIP].reshape(1, 1, -1)
 
 
-def input_png(array: np.ndarray, low: float, high: float) -> bytes:
-    """Return an input as a PNG: grey or colour, ``low`` black and ``high`` white."""
-    canvas = as_canvas(array)
-    scale = 255.0 / (high - low) if high > low else 0.0
-    levels = np.clip((canvas - low) * scale, 0.0, 255.0).round().astype(np.uint8)
+def input_png(
+    array: np.ndarray, low: np.ndarray | float, high: np.ndarray | float
+) -> bytes:
+    """Return an input as a PNG: grey or colour, ``low`` black and ``high`` white.
+
+    Args:
+        array: The input.
+        low: What is drawn black, one number or one an entry.
+        high: What is drawn white, likewise; all is black where it is not above.
+    """
+    span = np.broadcast_to(np.subtract(high, low), array.shape)
+    share = np.zeros(array.shape)
+    np.divide(array - low, span, out=share, where=span > 0)
+    levels = (255.0 * np.clip(as_canvas(share), 0.0, 1.0)).round().astype(np.uint8)
     picture = levels[0] if levels.shape[0] == 1 else np.moveaxis(levels, 0, -1)
     return _encoded(Image.fromarray(picture))
 

@@ -6,11 +6,17 @@ import numpy as np
 from markupsafe import Markup
 
 from relulens.report.context import ReportContext
-from relulens.report.page.pictures import gallery_markup, input_png, picture_markup
+from relulens.report.page.pictures import (
+    drawable,
+    gallery_markup,
+    input_png,
+    picture_markup,
+)
 from relulens.report.section import Figure
 from relulens.report.sections.phrases import class_name, numbers
 
 SHOWN = 8
+SCALED_BY = 1000
 
 
 def extremes(values: np.ndarray, count: int = SHOWN) -> tuple[list[int], list[int]]:
@@ -25,16 +31,21 @@ def extremes(values: np.ndarray, count: int = SHOWN) -> tuple[list[int], list[in
     return order[:half], order[::-1][:half]
 
 
-def scale_of(context: ReportContext) -> tuple[float, float]:
-    """Return the numbers that are drawn black and white."""
+def scale_of(context: ReportContext) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers that are drawn black and white.
+
+    The domain's bounds; without a domain those of the data, and for entries that are no
+    pixels those of every entry by itself, since their units differ.
+    """
     domain = context.network.domain
-    if (
-        domain is not None
-        and domain.low.isfinite().all()
-        and domain.high.isfinite().all()
-    ):
-        return float(domain.low.min()), float(domain.high.max())
-    return context.data.low, context.data.high
+    if domain is not None:
+        low, high = domain.low.numpy(), domain.high.numpy()
+        if np.isfinite(low).all() and np.isfinite(high).all():
+            return low, high
+    if drawable(context.network.input_shape) or not len(context.data):
+        return np.asarray(context.data.low), np.asarray(context.data.high)
+    some = context.points(range(min(SCALED_BY, len(context.data))))
+    return some.min(axis=0), some.max(axis=0)
 
 
 def verdict_on(context: ReportContext, row: int) -> str:

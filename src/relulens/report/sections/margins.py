@@ -56,6 +56,13 @@ def _sentences(
     said = _radii(radius[~np.isnan(radius)], _tying(context, radius))
     if len(_finite(distance)):
         said += _distances(distance, radius)
+    change = _finite(numbers(context.samples, "margin_distance"))
+    if len(change):
+        said.append(
+            "If the affine map at an input held everywhere, its prediction would change"
+            f" at a distance of {number(float(np.median(change)))} in the median: an"
+            " estimate that certifies nothing outside the region."
+        )
     if len(_finite(margin)):
         low, middle = np.min(_finite(margin)), np.median(_finite(margin))
         said.append(
@@ -118,11 +125,13 @@ def _nothing(context: ReportContext) -> str:
 
 def _distances(distance: np.ndarray, radius: np.ndarray) -> list[str]:
     found = _finite(distance)
-    said = [
-        "The nearest face of an input's own region is"
-        f" {number(float(np.median(found)))} away in the median, from"
-        f" {number(float(found.min()))} to {number(float(found.max()))}."
-    ]
+    said = []
+    if found.max() > 0:
+        said.append(
+            "The nearest face of an input's own region is"
+            f" {number(float(np.median(found)))} away in the median, from"
+            f" {number(float(found.min()))} to {number(float(found.max()))}."
+        )
     both = np.isfinite(distance) & np.isfinite(radius)
     inside = int((both & (radius < distance)).sum())
     if both.any() and inside:

@@ -4,12 +4,13 @@ import torch
 from markupsafe import Markup
 
 from relulens.errors import NotPolyhedralError
+from relulens.graph.describe import describe
 from relulens.graph.network import Network
 from relulens.graph.polyhedral import polyhedral
 from relulens.plot.diagram import folded
 from relulens.plot.diagram.labels import shape_label
 from relulens.report.context import ReportContext
-from relulens.report.section import Figure, Section, SectionContent, Table
+from relulens.report.section import Cell, Figure, Section, SectionContent, Table
 from relulens.report.sections.diagram import diagram_svg, legend_markup
 from relulens.report.sections.phrases import counted, listed, number
 
@@ -33,11 +34,12 @@ def build(context: ReportContext) -> SectionContent:
 
 
 def _size(network: Network) -> str:
+    held = int(describe(network)["coefficients"].sum())
     ins, outs = shape_label(network.input_shape), shape_label(network.output_shape)
     return (
         f"The network reads arrays of {ins} and gives {outs}, through"
         f" {counted(len(network.layers), 'nonlinear layer')} with"
-        f" {counted(network.state_size, 'unit')} in all."
+        f" {counted(network.state_size, 'unit')} and {held:,} coefficients in all."
     )
 
 
@@ -103,15 +105,22 @@ def _layers(network: Network) -> Table | None:
     if not network.layers:
         return None
     shown = network.layers[:MOST_LAYERS]
-    rows = tuple(
+    exact = describe(network)["exact"].tolist()
+    rows = [
         (i, layer.name, shape_label(network.nodes[layer.output].shape))
         for i, layer in enumerate(shown)
-    )
+    ]
+    columns = ("layer", "name", "features")
+    cells: list[tuple[Cell, ...]] = [*rows]
+    if len(set(exact)) > 1:
+        answers = [exact[layer.output] for layer in shown]
+        cells = [(*row, answer) for row, answer in zip(rows, answers, strict=True)]
+        columns = (*columns, "what is exact")
     left = len(network.layers) - len(shown)
     rest = f"; {left} more in layers.parquet" if left else ""
     return Table(
-        columns=("layer", "name", "features"),
-        rows=rows,
+        columns=columns,
+        rows=tuple(cells),
         caption=f"Nonlinear layers{rest}",
     )
 

@@ -74,6 +74,13 @@ def class_name(context: ReportContext, index: float) -> str:
     return names[place]
 
 
+def layer_name(context: ReportContext, layer: int) -> str:
+    """Return what sentences call a layer: its index and its name; -1 is the output."""
+    if layer < 0:
+        return "the output"
+    return f"layer {layer} ({context.network.layers[layer].name})"
+
+
 def not_reached(context: ReportContext, questions: Sequence[str]) -> str | None:
     """Return in one sentence what the questions left out and how to get the rest."""
     parts = []
@@ -95,6 +102,7 @@ __all__ = [
     "class_name",
     "counted",
     "known",
+    "layer_name",
     "listed",
     "not_reached",
     "number",

@@ -15,6 +15,7 @@ from relulens.report.section import Card, Cell, Figure, Section, SectionContent,
 from relulens.report.sections.phrases import (
     counted,
     known,
+    layer_name,
     listed,
     not_reached,
     number,
@@ -62,8 +63,9 @@ def _deepest(context: ReportContext, done: pd.DataFrame) -> pd.DataFrame:
 def _sentences(context: ReportContext, done: pd.DataFrame) -> list[str]:
     deepest = _deepest(context, done)
     if not len(deepest):
-        return ["Only the output's spectrum was computed."]
-    name = deepest["name"].iloc[0]
+        there = counted(len(done), "spectrum was", "spectra were")
+        return [f"{there} computed, none of them just after a nonlinear layer."]
+    name = layer_name(context, int(deepest["layer"].iloc[0]))
     of = context.network.input_size
     complete = deepest[deepest["complete"].astype(bool)]
     if not len(complete):
@@ -77,7 +79,7 @@ def _sentences(context: ReportContext, done: pd.DataFrame) -> list[str]:
         f" {inputs}). The others leave them exactly as they are, near that input."
     ]
     said += _losses(context, done)
-    said += _conditions(done)
+    said += _conditions(context, done)
     return said
 
 
@@ -106,10 +108,10 @@ def _losses(context: ReportContext, done: pd.DataFrame) -> list[str]:
     if mean[worst] == 0:
         return ["No nonlinearity lowers the rank (median over those inputs)."]
     here = both[both["layer"] == worst]
-    quiet = [context.network.layers[i].name for i in none]
+    quiet = [layer_name(context, i) for i in none]
     rest = f" {_keeping(quiet)}" if quiet else ""
     return [
-        f"The nonlinearity that removes most is {here['name'].iloc[0]}: rank"
+        f"The nonlinearity that removes most is {layer_name(context, worst)}: rank"
         f" {_span(known(here['rank_before']))} just before it,"
         f" {_span(known(here['rank_after']))} just after.{rest}"
     ]
@@ -122,19 +124,18 @@ def _keeping(names: list[str]) -> str:
     return f"{listed(names)} {verb} not lower the rank."
 
 
-def _conditions(done: pd.DataFrame) -> list[str]:
+def _conditions(context: ReportContext, done: pd.DataFrame) -> list[str]:
     after = done[(done["at"] == "features") & (done["layer"] >= 0)]
     after = after[after["complete"].astype(bool) & (after["smallest"] > 0)]
     if after["layer"].nunique() < 2:
         return []
     ratio = (after["largest"] / after["smallest"]).groupby(after["layer"]).median()
     first, last = int(ratio.index.min()), int(ratio.index.max())
-    names = after.drop_duplicates("layer").set_index("layer")["name"]
     return [
         "Largest over smallest nonzero singular value, which bounds how much a small"
         " relative error in the features may grow on the way back to the input:"
-        f" {number(ratio[first])} after {names[first]}, {number(ratio[last])} after"
-        f" {names[last]} (median)."
+        f" {number(ratio[first])} after {layer_name(context, first)},"
+        f" {number(ratio[last])} after {layer_name(context, last)} (median)."
     ]
 
 
@@ -236,7 +237,8 @@ def _depth_name(context: ReportContext, layer: int) -> str:
 
 def _table(layers: pd.DataFrame) -> Table | None:
     headings = {
-        "name": "layer",
+        "layer": "layer",
+        "name": "name",
         "units": "units",
         "before_rank": "rank before",
         "after_rank": "rank after",
@@ -261,6 +263,8 @@ def _column(layers: pd.DataFrame, name: str) -> list[Cell]:
     if name == "name":
         return [str(value) for value in layers[name]]
     values = numbers(layers, name).tolist()
+    if name == "layer":
+        return [None if value < 0 else round(value) for value in values]
     if name in WHOLE:
         return [round(v) if v.is_integer() else _known(v) for v in values]
     return [_known(v) for v in values]

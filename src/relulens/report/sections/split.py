@@ -27,11 +27,16 @@ def split_markup(inner: float, offset: float, reach: float) -> Markup:
         for value, y, colour in ((inner, 2.0, VIOLET), (offset, 10.0, ORANGE))
     )
     mark = Markup(
-        '<path d="M{0:.1f} 0.5 V17.5" stroke="var(--ink)" stroke-width="2"/>'
+        '<path d="M{0:.1f} 0.5 V17.5" stroke="var(--ink)" stroke-width="2.5"'
+        ' vector-effect="non-scaling-stroke"/>'
     ).format(place(inner + offset))
-    zero = Markup('<path d="M{} 0 V18" stroke="var(--muted)" stroke-width=".8"/>')
+    zero = Markup(
+        '<path d="M{} 0 V18" stroke="var(--muted)" stroke-width="1"'
+        ' vector-effect="non-scaling-stroke"/>'
+    )
     return Markup(
-        '<svg class="split" viewBox="0 0 100 18" role="img" aria-label="{}">{}</svg>'
+        '<svg class="split" viewBox="0 0 100 18" preserveAspectRatio="none"'
+        ' role="img" aria-label="{}">{}</svg>'
     ).format(
         f"template part {inner:.3g}, offset part {offset:.3g}",
         zero.format(middle) + bars + mark,

@@ -31,8 +31,8 @@ MOST_OUTPUTS = 10
 BYTES_OF_ROWS = 256 << 20
 FULL_COLOUR = 0.995
 HOW_TO_READ = (
-    " Red pixels raise the class's logit and blue ones lower it, on one symmetric scale"
-    f" for all, full at the largest {100 * (1 - FULL_COLOUR):.1g} % of the entries."
+    " Red entries raise the class's logit and blue ones lower it, on one symmetric"
+    f" scale for all, full at the largest {100 * (1 - FULL_COLOUR):.1g} % of entries."
     " Below each, the logit's template part (violet bar) and offset part (orange bar);"
     " the upright mark is their sum, the number beside the class."
 )
