@@ -1,5 +1,6 @@
 """The report's engine: folder, tables, provenance, resuming, refusals."""
 
+import html
 import json
 import re
 
@@ -295,6 +296,26 @@ def test_the_page_says_how_to_read_the_same_data(tmp_path, case):
     again = eval(recipe, {"read_data": read_data, "network": network})
     assert again.sha256 == data.sha256
     assert "read_data(" in (made.path / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_checks_on_the_page_run_as_they_stand(tmp_path):
+    """What the page says to run again runs, on the example that ships."""
+    made = report(out=tmp_path / "r", samples=6, seed=1)
+    assert made.summary["inputs"] == 6
+    page = (made.path / "index.html").read_text(encoding="utf-8")
+    found = re.findall(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL)
+    blocks = [html.unescape(block) for block in found]
+    (setup,) = [block for block in blocks if block.startswith("import pandas")]
+    (command,) = [block for block in blocks if block.startswith("rl.report(")]
+    names = {}
+    exec(setup, names)
+    assert len(names["x"]) == len(names["samples"]) == 6
+    checks = [block for block in blocks if block not in {setup, command}]
+    assert len(checks) == len(SECTIONS)
+    for check in checks:
+        exec(check, names)
+    again = eval(command, names)
+    pd.testing.assert_frame_equal(again.samples, made.samples)
 
 
 def test_rl_report_is_the_function(tmp_path):

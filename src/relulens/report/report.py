@@ -132,8 +132,10 @@ def report(
         budget=limit,
         sensitive=sensitive,
         bytes_=PAGE_BYTES,
-        command=command or _call(about, out),
+        command=command or "",
     )
+    if command is None:
+        options = replace(options, command=_call(about, options, out))
     found = _ask(about, chosen, options, folder, progress)
     context = _context(about, found, options, begun)
     contents = [(section, section.build(context)) for section in chosen]
@@ -164,12 +166,23 @@ def _limit(budget: float | None) -> float | None:
     return budget
 
 
-def _call(about: Subject, out: str | Path | None) -> str:
-    where = "" if out is None else f", out={str(out)!r}"
-    if about.embedded:
-        return f"rl.report({where.removeprefix(', ')})"
-    labels = "" if about.data.labels is None else ", labels"
-    return f"rl.report(network, x{labels}{where})"
+def _call(about: Subject, options: ReportOptions, out: str | Path | None) -> str:
+    """Return the Python call that makes the same report again."""
+    given = [] if about.embedded else ["network", "data"]
+    changed = {
+        "out": None if out is None else str(out),
+        "sections": None
+        if options.sections == tuple(SECTIONS)
+        else list(options.sections),
+        "samples": options.samples,
+        "seed": options.seed or None,
+        "sensitive": options.sensitive or None,
+    }
+    named = [f"{key}={value!r}" for key, value in changed.items() if value is not None]
+    if not about.embedded and about.data.source == "array":
+        labelled = about.data.labels is not None
+        given = ["network", "x", *(["labels"] if labelled else [])]
+    return f"rl.report({', '.join([*given, *named])})"
 
 
 def _ask(
