@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from typing import TypeAlias, assert_never
 
 import pandas as pd
+import torch
 from torch import Tensor
 
 from relulens.errors import InvalidArgumentError, UnsupportedOperationError
+from relulens.graph.cost import node_cost
 from relulens.graph.linear_map import LinearMap
 from relulens.graph.network import Network
 from relulens.graph.nodes import (
@@ -36,11 +38,12 @@ def describe(subject: object, /) -> pd.DataFrame:
     Returns:
         A row per node: ``name``, ``kind``, ``layer`` (name of the nonlinear operation
         that it is part of), ``operation``, ``shape``, ``reads``, ``coefficients``
-        (numbers it holds), ``parameters`` (names in the source) and ``exact``: what is
-        answered exactly about its value, ``"everything"`` where all that it depends on
-        is piecewise affine. A node without a rule has kind ``"unsupported"`` and the
-        reason. ``attrs`` has the lines that stand above the table: sizes, agreement
-        with the source, notes.
+        (numbers it holds), ``parameters`` (names in the source), ``slopes`` (least and
+        largest, of nonlinear nodes that have some), ``multiply_adds`` (about, for one
+        input) and ``exact``: what is answered exactly about its value, ``"everything"``
+        where all that it depends on is piecewise affine. A node without a rule has
+        kind ``"unsupported"`` and the reason. ``attrs["lines"]`` stands above the
+        table: sizes, totals, agreement with the source, notes.
 
     Raises:
         InvalidArgumentError: The subject is neither.
@@ -71,6 +74,9 @@ def describe(subject: object, /) -> pd.DataFrame:
 
 def _lines(network: Network) -> Iterator[str]:
     yield repr(network)
+    stored = sum(_coefficients(node) for node in network.nodes)
+    work = sum(node_cost(network, node) for node in network.nodes)
+    yield f"{stored:,} coefficients, about {work:,} multiply-adds an input"
     origin = network.provenance
     if origin.path is not None:
         yield f"from {origin.path}"
@@ -102,6 +108,8 @@ def _rows(network: Network) -> Iterator[Row]:
             "reads": ", ".join(network.nodes[i].name for i in read),
             "coefficients": _coefficients(node),
             "parameters": _parameters(node),
+            "slopes": _slopes(node),
+            "multiply_adds": node_cost(network, node),
             "exact": EXACT if exact[-1] else TANGENT,
         }
 
@@ -117,12 +125,30 @@ def _offending(error: UnsupportedOperationError) -> Iterator[Row]:
             "reads": "",
             "coefficients": 0,
             "parameters": "",
+            "slopes": "",
+            "multiply_adds": 0,
             "exact": f"nothing: {node.reason}",
         }
 
 
 def _parameters(node: Node) -> str:
     return ", ".join(node.parameters) if isinstance(node, Affine) else ""
+
+
+def _slopes(node: Node) -> str:
+    """Return the least and the largest slope, where a node has componentwise ones."""
+    match node:
+        case Input() | Affine() | Coupled():
+            return ""
+        case TwoSlope(negative=negative, positive=positive):
+            both = torch.cat([negative.reshape(-1), positive.reshape(-1)])
+            return f"{both.min().item():.3g}..{both.max().item():.3g}"
+        case Maximum():
+            return "0..1"
+        case Smooth(function=function):
+            return f"{function.slopes[0]:.3g}..{function.slopes[1]:.3g}"
+        case _:
+            assert_never(node)
 
 
 def _coefficients(node: Node) -> int:

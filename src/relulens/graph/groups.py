@@ -106,6 +106,14 @@ class Groups:
         pointers = np.concatenate([[0], np.cumsum(kept.sum(1))])
         return Ragged(torch.from_numpy(table[kept]), torch.from_numpy(pointers))
 
+    def entries(self) -> int:
+        """Return the sum of the groups' sizes, padding counted."""
+        if self.lists is not None:
+            return self.lists.index.numel()
+        if self.windows is not None:
+            return int(np.prod(self.out_shape)) * self.windows.volume()
+        return int(np.prod(self.in_shape))
+
     def _table(self) -> np.ndarray:
         size = int(np.prod(self.in_shape))
         if self.axis is not None:

@@ -4,6 +4,7 @@ from relulens.graph.maps.along_axis import AlongAxis
 from relulens.graph.maps.average import AveragePool
 from relulens.graph.maps.combine import Added, Adjoint, Composed, added, composed
 from relulens.graph.maps.convolution import Convolution
+from relulens.graph.maps.diagram import Arrow, Diagram, diagram
 from relulens.graph.maps.indexing import Gather, Permute, Reshape, Slice
 from relulens.graph.maps.scaling import Identity, Scale
 from relulens.graph.maps.sparse import SparseMatrix
@@ -13,9 +14,11 @@ __all__ = [
     "Added",
     "Adjoint",
     "AlongAxis",
+    "Arrow",
     "AveragePool",
     "Composed",
     "Convolution",
+    "Diagram",
     "Gather",
     "Identity",
     "Permute",
@@ -26,4 +29,5 @@ __all__ = [
     "SumOver",
     "added",
     "composed",
+    "diagram",
 ]
