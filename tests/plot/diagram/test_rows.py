@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from networks import NETWORKS
+from networks import NETWORKS, dense, finish, relu, start
 
-from relulens.graph.maps import Convolution
+from relulens.graph.maps import Convolution, Identity
 from relulens.graph.maps.windows import Windows
 from relulens.importers.layers import from_layers
 from relulens.plot.diagram import Step, folded
@@ -67,6 +67,24 @@ def test_a_row_that_something_reads_from_outside_is_not_folded_away():
     rows = network_rows(network)
     folded_rows = sum((b - a + 1) * (n - 1) for a, b, n in diagram.repeats)
     assert len(diagram.rows) + folded_rows == len(rows)
+
+
+@pytest.mark.parametrize("read", [0, 1, 2, 3])
+def test_a_stretch_is_folded_up_to_where_a_later_row_reads_it(read):
+    build, x = start(3)
+    blocks = [
+        x := relu(build, f"relu{i}", dense(build, f"d{i}", x, 3)) for i in range(4)
+    ]
+    both = [(value, Identity(value.shape)) for value in (blocks[read], blocks[-1])]
+    total = build.affine("total", both, None, x.dims)
+    network = finish(build, dense(build, "head", total, 2))
+    diagram = folded(network)
+    hidden = sum((b - a + 1) * (n - 1) for a, b, n in diagram.repeats)
+    assert len(diagram.rows) + hidden == len(network_rows(network))
+    # the row that is read last is drawn, and the link to it too, unless it is next door
+    ends = [link for link in diagram.links if link.end == len(diagram.rows) - 1]
+    assert bool(ends) == (read < 3)
+    assert bool(diagram.repeats) == (read in {0, 2, 3})
 
 
 def test_a_long_diagram_says_how_many_rows_it_leaves_out():
