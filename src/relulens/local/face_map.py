@@ -233,7 +233,7 @@ def constant_rows(map_: FaceMap, *, tol: float, seed: int = 0) -> Bool[Tensor, "
 
 
 def _sized(map_: FaceMap, directions: Tensor) -> Tensor:
-    """Return the absolute entries that each row compares, or the largest of its node."""
+    """Return the absolute entries that rows compare, or the largest of the node."""
     sources = {part.source for part in map_.rows}
     shown = tangent_walk(map_.one, directions, keep=sources) if sources else {}
     parts: list[Tensor] = []

@@ -32,6 +32,7 @@ class Step:
             -1 where none; nothing if the colours stay as they are.
         reach: Which positions of the input each position of ``stop`` depends on.
         shrink: Whether the directions at ``stop`` may be replaced by a triangle.
+        shrunk: Whether they were, there or before, so that columns have no names.
     """
 
     begin: int
@@ -41,6 +42,7 @@ class Step:
     table: Int[Tensor, "begin colours"] | None
     reach: Bool[Tensor, "stop input"]
     shrink: bool = False
+    shrunk: bool = False
 
     @property
     def colours(self) -> int:
@@ -202,6 +204,7 @@ def _plain(
                 table=None if steps else table,
                 reach=reach if tables is None else tables[stop],
                 shrink=stop == first,
+                shrunk=first is not None and stop >= first,
             )
         )
         begin = stop

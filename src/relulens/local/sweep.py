@@ -26,7 +26,7 @@ class Packed:
     Attributes:
         values: [N, columns, *shape]; N is 1 where the inputs do not matter. Columns are
             (channel of the varied node, colour), or any with the same inner products
-            of rows where ``step`` was shrunk.
+            of rows where they were shrunk.
         step: The step that ended here.
     """
 

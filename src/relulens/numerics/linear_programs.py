@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from relulens.errors import SolverError
 
-
 _ANSWERS = (
     highspy.HighsModelStatus.kOptimal,
     highspy.HighsModelStatus.kUnbounded,
