@@ -232,6 +232,29 @@ def test_arguments_that_do_not_go_together_are_refused(case, tmp_path):
         report(torch.nn.Linear(3, 2), np.ones((1, 3)), out=tmp_path / "r")
 
 
+def test_a_data_set_read_for_no_network_is_checked(case, tmp_path):
+    network, x, _ = case
+    with pytest.raises(ShapeError, match="read_data"):
+        report(network, array_data(np.ones((2, 6, 6))), out=tmp_path / "r")
+    with pytest.raises(DataError, match="out of range"):
+        report(network, array_data(x[:2], [0, 3]), out=tmp_path / "r")
+    bounded = from_layers([(np.eye(3), None)], domain=Box(0, 1))
+    with pytest.raises(DataError, match="domain"):
+        report(bounded, array_data(np.full((2, 3), 9.0)), out=tmp_path / "r")
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_module_is_imported_with_the_first_inputs(tmp_path):
+    module = torch.nn.Sequential(
+        torch.nn.Linear(3, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2)
+    )
+    x = torch.randn(4, 3)
+    made = report(module, x, [0, 1, 0, 1], out=tmp_path / "r", sections=["data"])
+    said = module(x).argmax(1)
+    assert made.samples["prediction"].tolist() == said.tolist()
+    assert made.summary["provenance"]["network"]["format"] == "torch"
+
+
 def test_an_interrupt_leaves_a_folder_that_the_same_call_continues(case, tmp_path):
     def stop(done, total):
         raise KeyboardInterrupt

@@ -9,7 +9,12 @@ from relulens.data.data_set import DataSet, prepared
 from relulens.data.facts import Facts, check_domain, facts
 from relulens.data.labels import Labels, check_range, class_numbers
 from relulens.data.source import Source
-from relulens.errors import DataError, InvalidArgumentError, NotFiniteError
+from relulens.errors import (
+    DataError,
+    InvalidArgumentError,
+    NotFiniteError,
+    ShapeError,
+)
 from relulens.graph.network import Network
 
 BATCH_BYTES = 64 << 20
@@ -88,6 +93,28 @@ def fitted(source: Source, network: Network | None, choice: Choice) -> DataSet:
         recipe=f"{source.recipe}network{choice.arguments(len(index) < total)})",
         notes=(*source.notes, *notes, *_choice_notes(total, index, choice, arranged)),
     )
+
+
+def check_fits(data: DataSet, network: Network) -> None:
+    """Refuse a data set that was read for another network, or for none.
+
+    Args:
+        data: The data set.
+        network: The network that it is used for.
+
+    Raises:
+        ShapeError: The inputs have another shape than the network's.
+        DataError: Labels are out of range, or the inputs leave the domain.
+    """
+    if data.shape[1:] != network.input_shape:
+        advice = "Read the data for this network: read_data(path, network)."
+        raise ShapeError(data.source, data.shape, network.input_shape, advice)
+    if data.labels is not None and len(data) and network.output_size > 1:
+        check_range(data.labels, network.output_size)
+    if network.domain is not None:
+        batches = data.batches(max(1, BATCH_BYTES // (8 * network.input_size)))
+        found = facts(batches, data.shape, data.labels)
+        check_domain(found, network.domain, data.source)
 
 
 def chosen_rows(total: int, samples: int | None, seed: int) -> np.ndarray:

@@ -168,7 +168,6 @@ def _limit(budget: float | None) -> float | None:
 
 def _call(about: Subject, options: ReportOptions, out: str | Path | None) -> str:
     """Return the Python call that makes the same report again."""
-    given = [] if about.embedded else ["network", "data"]
     changed = {
         "out": None if out is None else str(out),
         "sections": None
@@ -178,11 +177,16 @@ def _call(about: Subject, options: ReportOptions, out: str | Path | None) -> str
         "seed": options.seed or None,
         "sensitive": options.sensitive or None,
     }
-    named = [f"{key}={value!r}" for key, value in changed.items() if value is not None]
-    if not about.embedded and about.data.source == "array":
-        labelled = about.data.labels is not None
-        given = ["network", "x", *(["labels"] if labelled else [])]
-    return f"rl.report({', '.join([*given, *named])})"
+    named = (f"{key}={value!r}" for key, value in changed.items() if value is not None)
+    return f"rl.report({', '.join([*_given(about), *named])})"
+
+
+def _given(about: Subject) -> list[str]:
+    if about.embedded:
+        return []
+    if about.data.format != "array":
+        return ["network", "data"]
+    return ["network", "x", *([] if about.data.labels is None else ["labels"])]
 
 
 def _ask(

@@ -7,6 +7,7 @@ import torch
 
 from relulens.data.data_set import DataSet
 from relulens.data.digits import embedded_data
+from relulens.data.fitting import check_fits
 from relulens.data.read import array_data
 from relulens.embedded import CLASSES, DOMAIN, digits_model
 from relulens.errors import InvalidArgumentError
@@ -62,6 +63,7 @@ def subject(
         return Subject(network=network, data=data, class_names=CLASSES, embedded=True)
     network = _network(network_or_module, x)
     if isinstance(x, DataSet):
+        check_fits(x, network)
         data = x
     elif x is None:
         data = _no_data(network)

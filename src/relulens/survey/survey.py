@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from relulens.data.data_set import DataSet
+from relulens.data.fitting import check_fits
 from relulens.data.read import array_data
 from relulens.errors import InvalidArgumentError
 from relulens.graph.network import Network
@@ -130,6 +131,7 @@ def _data(network: Network, x: object, labels: object, seed: int) -> DataSet:
         raise InvalidArgumentError(
             "cannot take labels beside a data set: it brings its own. Leave them out."
         )
+    check_fits(x, network)
     return x
 
 
