@@ -138,6 +138,16 @@ def test_weights_that_are_not_finite_are_named() -> None:
         from_torch(module, X)
 
 
+def test_nested_graphs_are_refused() -> None:
+    class Nested(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.enable_grad():
+                return x.relu()
+
+    with pytest.raises(UnsupportedOperationError, match="a nested graph"):
+        from_torch(Nested(), X)
+
+
 @pytest.mark.parametrize(
     ("module", "example", "kind", "words"),
     [

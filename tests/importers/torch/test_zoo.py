@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 import torch
 from importers.torch_zoo import ZOO, Case
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from relulens.graph.evaluate import evaluate
@@ -129,3 +129,28 @@ def test_network_type_is_chosen_once() -> None:
     assert network.dtype == torch.float32
     biases = [n.bias for n in network.nodes if isinstance(n, Affine)]
     assert {b.dtype for b in biases if b is not None} == {torch.float32}
+
+
+def test_half_precision_modules_import_in_double() -> None:
+    module = nn.Sequential(nn.Linear(4, 3), nn.GELU(), nn.Linear(3, 2)).bfloat16()
+    network = from_torch(module, torch.randn(2, 4, dtype=torch.bfloat16))
+    agreement = network.provenance.agreement
+    assert agreement is not None
+    assert agreement.difference <= 1e-12
+    assert "bfloat16" in network.provenance.notes[0]
+
+
+def test_a_module_that_fixes_its_type_is_compared_in_it() -> None:
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(x.float()).relu()
+
+    network = from_torch(Fixed(), torch.randn(2, 4))
+    agreement = network.provenance.agreement
+    assert agreement is not None
+    assert agreement.source == "the torch module in float32"
+    assert agreement.difference <= 1e-5

@@ -114,7 +114,11 @@ def normalisation() -> Case:
 
 
 class Smooths(nn.Module):
-    """All elementwise functions that are not two-slope."""
+    """All elementwise functions that are not two-slope, and a bilinear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.form = nn.Bilinear(4, 4, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         f = functional
@@ -126,7 +130,8 @@ class Smooths(nn.Module):
         y += [1 / positive, x / positive, f.softsign(x), f.tanhshrink(x), f.glu(x)]
         y += [f.log_softmax(x, 1), x.logsumexp(1, keepdim=True), f.softmin(x, 1)]
         y += [torch.where(x.new_ones(4) > 0, x, x * 2), torch.erf(x), torch.cos(x)]
-        y += [x.var(1)[:, None], f.threshold(x, 0.1, 0.1), torch.atan(x), x.sin()]
+        y += [x.var(1)[:, None], f.threshold(x, 0.1, 0.1), torch.atan(x)]
+        y += [x.sin(), self.form(x, x + 1), f.cosine_similarity(x, x * x)[:, None]]
         return torch.cat(y, 1)
 
 

@@ -14,6 +14,8 @@ from relulens.importers.operations.activations import (
     where_constant,
 )
 from relulens.importers.operations.products import attention, split_mask
+from relulens.importers.operations.reductions import sum_over
+from relulens.importers.operations.shapes import unsqueeze
 from relulens.importers.registry import RefusedError
 from relulens.importers.values import Value, as_float
 
@@ -127,6 +129,27 @@ def _mv(call: Call) -> Value:
 def _linear(call: Call) -> Value:
     x, bias = call.value("input"), call.optional_tensor("bias")
     return operations.linear(call.build, call.name, x, call.tensor("weight"), bias)
+
+
+@aten("_trilinear", "Coupled", note="bilinear layers")
+def _trilinear(call: Call) -> Value:
+    product: Value | Tensor | float = 1.0
+    for i in (1, 2, 3):
+        part, axes = call.operand(f"i{i}"), call.integers(f"expand{i}")
+        for axis in sorted(axes):
+            name = f"{call.name}.factor{i}"
+            if isinstance(part, Value):
+                part = unsqueeze(call.build, name, part, [axis])
+            else:
+                part = part.unsqueeze(axis)
+        if isinstance(part, Value) or isinstance(product, Value):
+            name = f"{call.name}.product{i}"
+            product = operations.multiply(call.build, name, product, part)
+        else:
+            product = part * product
+    if not isinstance(product, Value):
+        raise RefusedError("all three of its factors are constant")
+    return sum_over(call.build, call.name, product, call.integers("sumdim"), False)
 
 
 def _sum_with_product(call: Call, first: str, second: str) -> Value | Masked:

@@ -1,6 +1,7 @@
 """Export a module to a graph with a dynamic batch, decomposed until rules are found."""
 
 import inspect
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -100,11 +101,21 @@ def exported(module: nn.Module, example: Tensor, batch_axis: int) -> ExportedPro
                 program = program.run_decompositions(_decompositions())
     except FAILURES as error:
         raise ModelLoadError(
-            f"cannot export the model with a batch of any size: {_first_line(error)}."
-            " Replace control flow on values, and fixed batch sizes in view or reshape,"
-            " by x.shape[0] or -1."
+            f"cannot export the model with a batch of any size: {_fact(error)}. Replace"
+            " control flow on values, and fixed batch sizes in view or reshape, by"
+            " x.shape[0] or -1; if the example has no batch axis, pass x[None]."
         ) from error
     return program
+
+
+def _fact(error: BaseException) -> str:
+    """Return what torch.export found, in a few words."""
+    fixed = re.search(r"specialized it to be a constant \((\d+)\)", str(error))
+    if fixed:
+        return f"its code fixes the batch to the {fixed[1]} rows of the example"
+    if "data-dependent" in str(error):
+        return "its control flow depends on values"
+    return _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

@@ -114,9 +114,8 @@ class Walk:
             elif node.op == "call_function":
                 self.found[node] = self._visited(node)
             else:
-                self.found[node] = self._refused(
-                    node, f"a graph node of kind {node.op}"
-                )
+                reason = "a nested graph, as enable_grad, checkpoint or cond make it"
+                self.found[node] = self._refused(node, reason)
 
     def finish(self, output: GraphNode) -> None:
         """Refuse an output that is no array of numbers."""
