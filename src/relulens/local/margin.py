@@ -154,7 +154,7 @@ def _node_gaps(
             yield from _lead_gaps(frozen, index, node, (z, scale, rate, rate_scale))
 
 
-def _alike(node: TwoSlope, z: Tensor) -> Bool[Tensor, " units"]:
+def _alike(node: TwoSlope, z: Tensor) -> Bool[Tensor, "1 units"]:
     """Tell which units have one slope on both sides."""
     equal = (node.positive == node.negative).expand(node.shape)
     return equal.reshape(1, -1).to(z.device)
