@@ -121,7 +121,8 @@ def _keeping(names: list[str]) -> str:
     if len(names) > 4:
         return f"{len(names)} of the others do not lower the rank."
     verb = "does" if len(names) == 1 else "do"
-    return f"{listed(names)} {verb} not lower the rank."
+    said = f"{listed(names)} {verb} not lower the rank."
+    return said[:1].upper() + said[1:]
 
 
 def _conditions(context: ReportContext, done: pd.DataFrame) -> list[str]:
