@@ -12,10 +12,12 @@ from onnx import TensorProto, helper
 from relulens import evaluate
 from relulens.errors import (
     AmbiguousModelError,
+    NotFiniteError,
     UnknownNameError,
     UnsupportedOperationError,
 )
 from relulens.importers.onnx_model.importing import from_onnx
+from relulens.importers.registry import find
 
 node = helper.make_node
 WEIGHT = np.array([[1.0, -1.0], [2.0, 0.5]])
@@ -88,6 +90,17 @@ def test_a_model_that_is_only_a_softmax_keeps_it(tmp_path: Path) -> None:
     model = model_of([node("Softmax", ["x"], ["y"])], ["N", 2], opset=13)
     network = from_onnx(saved(model, tmp_path))
     assert len(network.layers) == 1
+
+
+def test_an_output_with_minus_infinities_is_refused(tmp_path: Path) -> None:
+    nodes = [node("Add", ["x", "mask"], ["s"]), node("Softmax", ["s"], ["p"])]
+    constants = {"mask": np.array([0.0, -np.inf])}
+    model = model_of(nodes, ["N", 2], outputs=["p"], constants=constants)
+    path = saved(model, tmp_path)
+    with pytest.raises(NotFiniteError, match="such as the softmax"):
+        from_onnx(path)
+    kept = evaluate(from_onnx(path, output="p"), X)
+    assert torch.equal(kept, torch.tensor([[1.0, 0.0], [1.0, 0.0]]).double())
 
 
 def test_several_outputs_need_a_choice(tmp_path: Path) -> None:
@@ -193,3 +206,63 @@ def test_what_has_no_meaning_here_is_refused(
         from_onnx(saved(model, tmp_path))
     assert [item.name for item in caught.value.nodes] == ["bad"]
     assert word in caught.value.nodes[0].reason
+
+
+def test_every_promised_operation_has_a_rule() -> None:
+    promised = [
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "Neg",
+        "Abs",
+        "Relu",
+        "LeakyRelu",
+        "PRelu",
+        "Clip",
+        "Max",
+        "Min",
+        "Sigmoid",
+        "Tanh",
+        "Elu",
+        "Softplus",
+        "Gelu",
+        "HardSigmoid",
+        "Softmax",
+        "Gemm",
+        "MatMul",
+        "Conv",
+        "ConvTranspose",
+        "BatchNormalization",
+        "LayerNormalization",
+        "AveragePool",
+        "GlobalAveragePool",
+        "MaxPool",
+        "GlobalMaxPool",
+        "ReduceMean",
+        "ReduceSum",
+        "ReduceMax",
+        "Flatten",
+        "Reshape",
+        "Transpose",
+        "Squeeze",
+        "Unsqueeze",
+        "Slice",
+        "Split",
+        "Concat",
+        "Pad",
+        "Gather",
+        "Expand",
+        "Upsample",
+        "Resize",
+        "Identity",
+        "Dropout",
+        "Cast",
+        "Constant",
+        "ConstantOfShape",
+        "Shape",
+        "LSTM",
+        "GRU",
+        "RNN",
+    ]
+    assert [name for name in promised if find("ai.onnx", name) is None] == []

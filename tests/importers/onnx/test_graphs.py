@@ -57,6 +57,30 @@ def test_a_shape_worked_out_in_the_graph_keeps_the_batch(
     assert network.output_shape == (2, 4, 3)
 
 
+def test_products_quotients_and_slices_of_shapes(tmp_path: Path) -> None:
+    nodes = [
+        node("Shape", ["x"], ["shape"]),
+        node("Slice", ["shape", "zero", "one"], ["batch"]),
+        node("Slice", ["shape", "one", "ends", "zero"], ["rest"]),
+        node("ReduceProd", ["rest", "zero"], ["size"], keepdims=1),
+        node("Div", ["size", "two"], ["half"]),
+        node("Add", ["batch", "batch"], ["twice"]),
+        node("Cast", ["twice"], ["wide"], to=TensorProto.FLOAT),
+        node("Floor", ["wide"], ["floor"]),
+        node("Cast", ["floor"], ["count"], to=TensorProto.INT64),
+        node("Concat", ["count", "half"], ["target"], axis=0),
+        node("Reshape", ["x", "target"], ["y"]),
+    ]
+    constants = {
+        "zero": ints(0),
+        "one": ints(1),
+        "two": ints(2),
+        "ends": ints(2**40),
+    }
+    model = model_of(nodes, ["N", 4, 3], opset=18, constants=constants)
+    assert assert_same(model, tmp_path).output_shape == (2, 6)
+
+
 def test_an_expanded_constant_carries_the_batch(tmp_path: Path) -> None:
     # The class token of a vision transformer: [1, 1, d] repeated for every input.
     nodes = [
@@ -418,6 +442,41 @@ def test_a_recurrent_cell_that_starts_at_zeros_made_for_the_batch(
     ]
     constants = {"hidden": ints(4), "r": draw(4, 4), "w": draw(3, 4)}
     assert_same(model_of(nodes, ["N", 3], constants=constants), tmp_path)
+
+
+@pytest.mark.parametrize("causal", [0, 1])
+def test_attention_as_one_operation_is_spelled_out(causal: int, tmp_path: Path) -> None:
+    # It has no rule: the standard's own body is imported.
+    nodes = [
+        node("MatMul", ["x", "w"], ["k"]),
+        node(
+            "Attention",
+            ["x", "k", "x"],
+            ["y"],
+            "heads",
+            q_num_heads=2,
+            kv_num_heads=2,
+            is_causal=causal,
+        ),
+    ]
+    model = model_of(nodes, ["N", 3, 4], opset=23, constants={"w": draw(4, 4)})
+    network = assert_same(model, tmp_path, tolerance=1e-6)
+    assert all("heads" in item.name for item in network.layers)
+
+
+def test_a_guard_against_masked_rows_changes_nothing(tmp_path: Path) -> None:
+    nodes = [
+        node("Add", ["x", "mask"], ["scores"]),
+        node("Softmax", ["scores"], ["p"], axis=-1),
+        node("IsNaN", ["p"], ["bad"]),
+        node("Where", ["bad", "zero", "p"], ["safe"]),
+        node("MatMul", ["safe", "w"], ["y"]),
+    ]
+    mask = np.where(np.tril(np.ones((3, 3)), -1) > 0, 0.0, -np.inf)
+    constants = {"mask": mask, "zero": np.array(0.0), "w": draw(3, 2)}
+    network = assert_same(model_of(nodes, ["N", 3, 3], constants=constants), tmp_path)
+    x = torch.randn(1, 3, 3, dtype=torch.float64)
+    assert torch.equal(evaluate(network, x)[0, 0], torch.zeros(2).double())
 
 
 def _zero() -> onnx.TensorProto:

@@ -61,12 +61,14 @@ def _schema_body(
     inputs: Sequence[Entry | None],
     dtype: np.dtype,
 ) -> onnx.FunctionProto | None:
-    if schema.has_function:
+    if schema.has_function:  # pyrefly: ignore[missing-attribute]
         found = schema.function_body
         return found if isinstance(found, onnx.FunctionProto) else _parsed(found)
-    if schema.has_context_dependent_function:
+    # The stubs of onnx leave these out.
+    if schema.has_context_dependent_function:  # pyrefly: ignore[missing-attribute]
         types = [_type(entry, dtype).SerializeToString() for entry in inputs]
-        content = schema.get_context_dependent_function(node.SerializeToString(), types)
+        spell_out = schema.get_context_dependent_function  # pyrefly: ignore
+        content = spell_out(node.SerializeToString(), types)
         return _parsed(content) if content else None
     return None
 

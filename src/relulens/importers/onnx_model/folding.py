@@ -199,26 +199,23 @@ def _list(attributes: Attributes, name: str) -> list[int]:
 
 def _slice(arrays: Arguments, attributes: Attributes) -> np.ndarray:
     data = _given(arrays, 0)
-    if len(arrays) > 1:
-        starts, stops = (_given(arrays, i).reshape(-1).tolist() for i in (1, 2))
-        axes = _axes(arrays, attributes, 3) or list(range(len(starts)))
-        steps = [1] * len(starts)
-        if len(arrays) > 4 and arrays[4] is not None:
-            steps = _given(arrays, 4).reshape(-1).tolist()
-    else:
-        starts, stops = attributes["starts"], attributes["ends"]
-        axes, steps = (
-            _axes((), attributes) or list(range(len(starts))),
-            [1] * len(starts),
-        )
+    starts, stops = (
+        _entries(arrays, place) or _list(attributes, name)
+        for place, name in ((1, "starts"), (2, "ends"))
+    )
+    axes = _axes(arrays, attributes, 3) or list(range(len(starts)))
+    steps = _entries(arrays, 4) or [1] * len(starts)
     where = [slice(None)] * data.ndim
     for axis, start, stop, step in zip(axes, starts, stops, steps, strict=True):
-        if isinstance(start, Multiple) or isinstance(stop, Multiple):
+        if any(isinstance(bound, Multiple) for bound in (start, stop, step)):
             raise RefusedError("it cuts a list at the batch size")
-        where[axis] = slice(start, max(stop, -data.shape[axis] - 1), step)
-        if step < 0 and stop < -data.shape[axis]:
-            where[axis] = slice(start, None, step)
+        where[axis] = slice(start, stop, step)
     return data[tuple(where)]
+
+
+def _entries(arrays: Arguments, place: int) -> list[Number]:
+    array = arrays[place] if place < len(arrays) else None
+    return [] if array is None else array.reshape(-1).tolist()
 
 
 def _reshape(arrays: Arguments, attributes: Attributes) -> np.ndarray:

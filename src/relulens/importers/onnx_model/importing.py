@@ -122,9 +122,18 @@ def _imported(
 
 
 def _final(build: Builder, entry: Entry, name: str, fixed: bool) -> Value:
-    """Return the output as a value, the batch of one put back where it was dropped."""
+    """Return the output as a value, the batch of one put back where it was dropped.
+
+    Raises:
+        NotFiniteError: It holds minus infinities.
+        ModelLoadError: Nothing makes it.
+    """
     if isinstance(entry, Masked):
-        entry = entry.value
+        raise NotFiniteError(
+            f"cannot import the model: {int((entry.mask != 0).sum())} entries of its"
+            f" output {name!r} are minus infinity. Choose another with output=NAME,"
+            " such as the softmax after it."
+        )
     if isinstance(entry, (np.ndarray, PerSample)):
         numbers = torch.from_numpy(np.array(for_one(entry), dtype=np.float64))
         if isinstance(entry, PerSample):

@@ -120,9 +120,12 @@ def oracle(
     def by_reference(x: np.ndarray) -> np.ndarray:
         try:
             with np.errstate(all="ignore"):  # NaN on both sides is agreement.
-                return np.asarray(evaluator.run([output], {read.name: x})[0])
+                found = evaluator.run([output], {read.name: x})
         except (ValueError, TypeError, RuntimeError, IndexError) as error:
             raise RunError(str(error)) from error
+        if not isinstance(found, list):
+            raise RunError(f"its output is a {type(found).__name__}")
+        return np.asarray(found[0])
 
     return Oracle(name="onnx.reference", run=by_reference, read=read, dims=dims)
 
@@ -130,7 +133,7 @@ def oracle(
 def _by_runtime(model: onnx.ModelProto, name: str) -> Run | None:
     """Return a session's run, nothing if onnxruntime cannot take the model."""
     import onnxruntime  # An optional dependency at its one door.
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
+    from onnxruntime.capi import onnxruntime_pybind11_state as state  # pyrefly: ignore
 
     failures = (
         state.Fail,

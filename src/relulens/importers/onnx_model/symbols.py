@@ -54,6 +54,10 @@ class Multiple:
             return 0
         return self + (-other if isinstance(other, Multiple) else _whole(other))
 
+    def __rsub__(self, other: object) -> "Multiple":
+        """Return the difference of zero and this."""
+        return -self + other
+
 
 def _whole(number: object) -> int:
     if isinstance(number, (int, np.integer)):

@@ -257,9 +257,11 @@ class Walk:
             if entry is not None:
                 inner.entries[key] = entry
         absent = set(body.proto.input) - inner.entries.keys()
-        self.read.update(body.proto.output)
+        # An output that the call leaves out need not be made by the body.
+        outputs = dict(zip(body.proto.output, node.output, strict=False))
+        self.read.update(key for key, wanted in outputs.items() if wanted)
         self.nodes([_without(n, absent) for n in body.proto.node], inner)
-        return [inner.lookup(key) for key in body.proto.output]
+        return [inner.lookup(k) if w else Unknown() for k, w in outputs.items()]
 
     def _branch(
         self, node: onnx.NodeProto, inputs: Sequence[Entry | None], scope: Scope

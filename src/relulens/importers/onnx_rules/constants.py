@@ -2,8 +2,16 @@
 
 import numpy as np
 
+from relulens.graph.coupled import Softmax
+from relulens.graph.nodes import Coupled
 from relulens.importers.onnx_model.step import Step
-from relulens.importers.onnx_model.symbols import Entry, Masked, Multiple, settled
+from relulens.importers.onnx_model.symbols import (
+    Entry,
+    Masked,
+    Multiple,
+    is_symbolic,
+    settled,
+)
 from relulens.importers.registry import RefusedError, register
 from relulens.importers.values import BatchAxis, Value
 
@@ -30,7 +38,6 @@ _FOLDED = [
     "Ceil",
     "Round",
     "Sign",
-    "IsNaN",
     "IsInf",
     "Unique",
     "ReduceProd",
@@ -52,6 +59,20 @@ def folded(step: Step) -> Value:
         RefusedError: Always: folding comes before the rules.
     """
     raise RefusedError("it is known only where its arguments are constant")
+
+
+@register(ONNX, "IsNaN", "constant", since=9, note="of a softmax: nowhere")
+def is_nan(step: Step) -> np.ndarray:
+    """Return where a softmax is NaN: nowhere, as a masked row gives zeros here.
+
+    Raises:
+        RefusedError: The argument is no softmax.
+    """
+    x = step.value()
+    node = step.build.nodes[x.node]
+    if not isinstance(node, Coupled) or not isinstance(node.function, Softmax):
+        raise RefusedError("it asks whether numbers that depend on the input are NaN")
+    return np.zeros((1,) * x.rank, dtype=bool)
 
 
 def _lengths(entry: Value, fixed: bool) -> np.ndarray:
@@ -104,6 +125,8 @@ def cast(step: Step) -> Entry:
             raise RefusedError("it rounds numbers that depend on the input")
     if isinstance(entry, Masked):
         return entry
+    if isinstance(entry, np.ndarray) and not is_symbolic(entry):
+        return entry.astype(np.float64)  # Like a value, which is of floating point.
     x = step.value()
     return step.build.linear(step.name, x, x.dims)
 
