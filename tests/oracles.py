@@ -75,7 +75,8 @@ def _summed(map_: maps.SumOver, x: Tensor) -> Tensor:
 def _multiplied(map_: maps.SparseMatrix, x: Tensor) -> Tensor:
     dense = torch.from_numpy(map_.matrix.toarray()).to(x.dtype)
     flat = x.reshape(x.shape[0], dense.shape[1])
-    return torch.einsum("oi,ni->no", dense, flat).reshape(-1, *map_.out_shape)
+    product_ = torch.einsum("oi,ni->no", dense, flat)
+    return product_.reshape(x.shape[0], *map_.out_shape)
 
 
 def _convolved(map_: maps.Convolution, x: Tensor) -> Tensor:
@@ -147,7 +148,8 @@ def matrix(map_: LinearMap) -> Tensor:
     """Return a map's dense matrix by probing with unit vectors."""
     size = int(torch.Size(map_.in_shape).numel())
     units = torch.eye(size, dtype=torch.float64).reshape(size, *map_.in_shape)
-    return applied(map_, units).reshape(size, -1).T.detach()
+    rows = int(torch.Size(map_.out_shape).numel())
+    return applied(map_, units).reshape(size, rows).T.detach()
 
 
 def grouped(groups: Groups, z: Tensor) -> Tensor:

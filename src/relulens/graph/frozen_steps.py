@@ -46,14 +46,14 @@ def _gated(
 
 def _picked(frozen: Frozen, index: int, node: Maximum, value: Tensor) -> Tensor:
     flat = _spread(frozen, value).flatten(2)
-    winner = frozen.gates[index].reshape(frozen.batch, 1, -1)
+    winner = frozen.gates[index].flatten(1).unsqueeze(1)
     taken = flat.gather(2, winner.expand(-1, flat.shape[1], -1))
     return taken.reshape(value.shape[0], *node.shape)
 
 
 def _placed(frozen: Frozen, index: int, node: Maximum, weights: Tensor) -> Tensor:
     flat = _spread(frozen, weights).flatten(2)
-    winner = frozen.gates[index].reshape(frozen.batch, 1, -1).expand_as(flat)
+    winner = frozen.gates[index].flatten(1).unsqueeze(1).expand_as(flat)
     size = torch.Size(node.groups.in_shape).numel()
     result = flat.new_zeros((frozen.batch, flat.shape[1], size))
     result.scatter_add_(2, winner, flat)

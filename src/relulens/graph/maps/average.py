@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn.functional import pad
 
+from relulens.errors import InvalidArgumentError
 from relulens.graph.linear_map import BYTE_LIMIT, Absolute, LinearMap, Shape
 from relulens.graph.maps.windows import Windows
 
@@ -26,6 +27,24 @@ class AveragePool(LinearMap):
     in_shape: Shape
     windows: Windows
     count_padding: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the windows.
+
+        Raises:
+            InvalidArgumentError: They are dilated, or some cover padding only.
+        """
+        if any(step != 1 for step in self.windows.dilation):
+            raise InvalidArgumentError(
+                f"cannot make an average pool: its dilation is {self.windows.dilation},"
+                " and must be 1 along every axis. Use a convolution."
+            )
+        empty = self.windows.empty(self.in_shape[1:])
+        if empty and not self.count_padding:
+            raise InvalidArgumentError(
+                f"cannot make an average pool: {empty} of its windows cover padding"
+                " only, and have no average. Use less padding."
+            )
 
     @property
     def out_shape(self) -> Shape:

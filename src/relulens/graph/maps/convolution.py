@@ -9,6 +9,7 @@ from jaxtyping import Float
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from relulens.errors import InvalidArgumentError
 from relulens.graph.linear_map import BYTE_LIMIT, Absolute, LinearMap, Shape
 from relulens.graph.maps.windows import Windows
 
@@ -31,6 +32,29 @@ class Convolution(LinearMap):
     in_shape: Shape
     windows: Windows
     groups: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the kernel against the argument.
+
+        Raises:
+            InvalidArgumentError: The channels or axes do not fit, or the padding is not
+                alike before and after.
+        """
+        windows, shape = self.windows, self.weight.shape
+        channels = shape[1] * self.groups
+        if (channels, *shape[2:]) != (self.in_shape[0], *windows.size) or (
+            shape[0] % self.groups
+        ):
+            raise InvalidArgumentError(
+                f"cannot make a convolution: its kernel is {list(shape)} in"
+                f" {self.groups} groups, and reads {list(self.in_shape)} by windows"
+                f" {windows.size}. Give [out, in / groups, *window]."
+            )
+        if not windows.symmetric or windows.ceil_mode:
+            raise InvalidArgumentError(
+                f"cannot make a convolution: its padding is {windows.padding}, and must"
+                " be alike before and after, without ceil mode. Pad with another map."
+            )
 
     @property
     def out_shape(self) -> Shape:

@@ -203,7 +203,7 @@ class Gather(LinearMap):
         flat = self.index.reshape(-1)
         kept = flat >= 0
         result = y.new_zeros((y.shape[0], math.prod(self.in_shape)))
-        result.index_add_(1, flat[kept], y.reshape(y.shape[0], -1)[:, kept])
+        result.index_add_(1, flat[kept], y.reshape(y.shape[0], flat.numel())[:, kept])
         return result.reshape(y.shape[0], *self.in_shape)
 
     def absolute(self, *, limit: int = BYTE_LIMIT) -> Absolute:
