@@ -1,4 +1,4 @@
-"""Graphs of several nodes: shape arithmetic, batches, masks, functions, branches."""
+"""Graphs of several nodes: shape arithmetic, functions, branches, names."""
 
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from importers.onnx.graphs import (
     OPSETS,
     assert_same,
     model_of,
-    reference,
     saved,
 )
 from onnx import TensorProto, helper, numpy_helper
@@ -138,127 +137,6 @@ def test_extremes_of_three_values_and_a_constant_are_one_maximum_each(
     assert network.state_size == 8
 
 
-def test_attention_with_a_causal_mask(tmp_path: Path) -> None:
-    mask = np.where(np.tril(np.ones((4, 4))) > 0, 0.0, -np.inf)
-    nodes = [
-        node("MatMul", ["x", "wq"], ["q"]),
-        node("MatMul", ["x", "wk"], ["k"]),
-        node("MatMul", ["x", "wv"], ["v"]),
-        node("Reshape", ["q", "split"], ["q4"]),
-        node("Reshape", ["k", "split"], ["k4"]),
-        node("Reshape", ["v", "split"], ["v4"]),
-        node("Transpose", ["q4"], ["qh"], perm=[0, 2, 1, 3]),
-        node("Transpose", ["k4"], ["kh"], perm=[0, 2, 3, 1]),
-        node("Transpose", ["v4"], ["vh"], perm=[0, 2, 1, 3]),
-        node("MatMul", ["qh", "kh"], ["scores"]),
-        node("Add", ["scores", "mask"], ["masked"]),
-        node("Softmax", ["masked"], ["weights"], axis=-1),
-        node("MatMul", ["weights", "vh"], ["heads"]),
-        node("Transpose", ["heads"], ["back"], perm=[0, 2, 1, 3]),
-        node("Reshape", ["back", "joined"], ["y"]),
-    ]
-    constants = {
-        "wq": draw(6, 6),
-        "wk": draw(6, 6),
-        "wv": draw(6, 6),
-        "split": ints(0, 0, 2, 3),
-        "joined": ints(0, 0, 6),
-        "mask": mask,
-    }
-    network = assert_same(model_of(nodes, ["N", 4, 6], constants=constants), tmp_path)
-    x = torch.randn(1, 4, 6, dtype=torch.float64)
-    changed = x.clone()
-    changed[0, 3] += 1.0
-    assert torch.equal(evaluate(network, x)[0, :3], evaluate(network, changed)[0, :3])
-
-
-def test_a_mask_by_where_is_the_same_as_one_that_is_added(tmp_path: Path) -> None:
-    nodes = [
-        node("Where", ["open", "x", "closed"], ["masked"]),
-        node("Softmax", ["masked"], ["p"], axis=-1),
-        node("MatMul", ["p", "w"], ["y"]),
-    ]
-    constants = {
-        "open": np.tril(np.ones((3, 3))) > 0,
-        "closed": np.array(-np.inf),
-        "w": draw(3, 2),
-    }
-    assert_same(model_of(nodes, ["N", 3, 3], constants=constants), tmp_path)
-
-
-def test_a_file_for_one_input_is_lifted(tmp_path: Path) -> None:
-    nodes = [
-        node("Reshape", ["x", "flat"], ["a"]),
-        node("MatMul", ["w", "a"], ["b"]),
-        node("Relu", ["b"], ["c"]),
-        node("Reshape", ["c", "back"], ["d"]),
-        node("Conv", ["d", "kernel"], ["e"]),
-        node("Squeeze", ["e"], ["f"]),
-        node("ReduceSum", ["f", "axes"], ["y"], keepdims=0),
-    ]
-    constants = {
-        "flat": ints(8),
-        "w": draw(16, 8),
-        "back": ints(1, 1, 4, 4),
-        "kernel": draw(3, 1, 2, 2),
-        "axes": ints(-1),
-    }
-    model = model_of(nodes, [1, 2, 4], constants=constants)
-    network = from_onnx(saved(model, tmp_path))
-    assert (network.input_shape, network.output_shape) == ((2, 4), (3, 3))
-    x = draw(5, 2, 4)
-    ours = evaluate(network, torch.from_numpy(x)).numpy()
-    theirs = np.stack([reference(model, row[None]) for row in x])
-    assert np.abs(ours - theirs).max() < 1e-12
-
-
-@pytest.mark.parametrize(
-    ("operation", "attributes", "wanted"),
-    [
-        ("Concat", {"axis": 0}, (2, 3)),
-        ("Transpose", {"perm": [1, 0]}, (3,)),
-        ("ReduceMean", {"axes": [0], "keepdims": 1}, (3,)),
-        ("Softmax", {"axis": 0}, (3,)),
-        ("Flatten", {"axis": 0}, (3,)),
-    ],
-)
-def test_a_batch_of_one_is_an_axis_like_any_other(
-    operation: str, attributes: dict, wanted: tuple[int, ...], tmp_path: Path
-) -> None:
-    inputs = ["x", "x"] if operation == "Concat" else ["x"]
-    nodes = [
-        node(operation, inputs, ["a"], **attributes),
-        node("Add", ["a", "a"], ["y"]),
-    ]
-    model = model_of(nodes, [1, 3], opset=13)
-    network = from_onnx(saved(model, tmp_path))
-    assert network.output_shape == wanted
-    x = draw(1, 3)
-    ours = evaluate(network, torch.from_numpy(x)).numpy()
-    assert np.array_equal(ours.reshape(-1), reference(model, x).reshape(-1))
-
-
-def test_the_batch_may_stand_second(tmp_path: Path) -> None:
-    nodes = [node("MatMul", ["x", "w"], ["a"]), node("Relu", ["a"], ["y"])]
-    model = model_of(nodes, [5, "batch", 3], constants={"w": draw(3, 2)})
-    network = from_onnx(saved(model, tmp_path))
-    x = draw(4, 5, 3)
-    ours = evaluate(network, torch.from_numpy(x)).numpy()
-    theirs = np.moveaxis(reference(model, np.moveaxis(x, 0, 1)), 1, 0)
-    assert np.abs(ours - theirs).max() < 1e-13
-
-
-def test_a_file_without_a_batch_axis_counts_as_one_input(tmp_path: Path) -> None:
-    nodes = [node("MatMul", ["w", "x"], ["a"]), node("Relu", ["a"], ["y"])]
-    model = model_of(nodes, [4], constants={"w": draw(3, 4)})
-    network = from_onnx(saved(model, tmp_path))
-    assert network.input_shape == (4,)
-    assert "as a whole counts as one input" in network.provenance.notes[0]
-    x = draw(4)
-    ours = evaluate(network, torch.from_numpy(x)[None])[0].numpy()
-    assert np.abs(ours - reference(model, x)).max() < 1e-13
-
-
 def test_functions_of_the_model_are_spelled_out(tmp_path: Path) -> None:
     body = helper.make_function(
         "local",
@@ -355,26 +233,6 @@ def test_mean_and_std_stand_before_the_file(tmp_path: Path) -> None:
     assert network.provenance.agreement is not None
 
 
-def test_pooling_and_convolution_with_axes_merged_into_the_batch(
-    tmp_path: Path,
-) -> None:
-    nodes = [
-        node("Reshape", ["x", "frames"], ["a"]),
-        node("Conv", ["a", "k"], ["b"]),
-        node("MaxPool", ["b"], ["c"], kernel_shape=[2, 2], strides=[2, 2]),
-        node("Reshape", ["c", "videos"], ["y"]),
-    ]
-    constants = {
-        "frames": ints(-1, 2, 5, 5),
-        "k": draw(3, 2, 2, 2),
-        "videos": ints(-1, 4, 3, 2, 2),
-    }
-    network = assert_same(
-        model_of(nodes, ["N", 4, 2, 5, 5], constants=constants), tmp_path
-    )
-    assert network.output_shape == (4, 3, 2, 2)
-
-
 def test_names_of_tensors_and_nodes_are_cut_points(tmp_path: Path) -> None:
     nodes = [
         node("Gemm", ["x", "w"], ["h"], "dense"),
@@ -389,95 +247,3 @@ def test_names_of_tensors_and_nodes_are_cut_points(tmp_path: Path) -> None:
         evaluate(network, x, layer="dense"), evaluate(network, x, layer="h")
     )
     assert network.layer_index("act") == network.layer_index("a") == 0
-
-
-@pytest.mark.parametrize(
-    ("equation", "other"),
-    [
-        ("bij->bji", None),
-        ("bij->bi", None),
-        ("bij,jk->bik", (4, 5)),
-        ("bij,kj->bki", (5, 4)),
-        ("jk,bij->bki", (4, 5)),
-        ("bij,ij->bi", (3, 4)),
-        ("bij,ijk->bik", (3, 4, 2)),
-        ("bij,ijkl->bkl", (3, 4, 2, 2)),
-        ("bij,k->bijk", (2,)),
-    ],
-)
-def test_index_expressions(
-    equation: str, other: tuple[int, ...] | None, tmp_path: Path
-) -> None:
-    constants = {} if other is None else {"w": draw(*other)}
-    inputs = ["x", *constants]
-    if equation.startswith("jk"):
-        inputs = inputs[::-1]
-    made = node("Einsum", inputs, ["y"], equation=equation)
-    assert_same(model_of([made], ["N", 3, 4], constants=constants), tmp_path)
-
-
-@pytest.mark.parametrize(
-    "equation", ["bij,bkj->bik", "bij,bij->b", "bij,bij->bij", "bij,bkl->bikjl"]
-)
-def test_index_expressions_of_two_values(equation: str, tmp_path: Path) -> None:
-    nodes = [
-        node("MatMul", ["x", "w"], ["a"]),
-        node("Einsum", ["a", "x"], ["y"], equation=equation),
-    ]
-    model = model_of(nodes, ["N", 3, 4], constants={"w": draw(4, 4)})
-    assert_same(model, tmp_path)
-
-
-def test_a_recurrent_cell_that_starts_at_zeros_made_for_the_batch(
-    tmp_path: Path,
-) -> None:
-    nodes = [
-        node("Shape", ["x"], ["size"], start=0, end=1),
-        node("Concat", ["size", "hidden"], ["shape"], axis=0),
-        node("ConstantOfShape", ["shape"], ["zeros"], value=_zero()),
-        node("MatMul", ["zeros", "r"], ["back"]),
-        node("MatMul", ["x", "w"], ["in"]),
-        node("Add", ["in", "back"], ["sum"]),
-        node("Tanh", ["sum"], ["y"]),
-    ]
-    constants = {"hidden": ints(4), "r": draw(4, 4), "w": draw(3, 4)}
-    assert_same(model_of(nodes, ["N", 3], constants=constants), tmp_path)
-
-
-@pytest.mark.parametrize("causal", [0, 1])
-def test_attention_as_one_operation_is_spelled_out(causal: int, tmp_path: Path) -> None:
-    # It has no rule: the standard's own body is imported.
-    nodes = [
-        node("MatMul", ["x", "w"], ["k"]),
-        node(
-            "Attention",
-            ["x", "k", "x"],
-            ["y"],
-            "heads",
-            q_num_heads=2,
-            kv_num_heads=2,
-            is_causal=causal,
-        ),
-    ]
-    model = model_of(nodes, ["N", 3, 4], opset=23, constants={"w": draw(4, 4)})
-    network = assert_same(model, tmp_path, tolerance=1e-6)
-    assert all("heads" in item.name for item in network.layers)
-
-
-def test_a_guard_against_masked_rows_changes_nothing(tmp_path: Path) -> None:
-    nodes = [
-        node("Add", ["x", "mask"], ["scores"]),
-        node("Softmax", ["scores"], ["p"], axis=-1),
-        node("IsNaN", ["p"], ["bad"]),
-        node("Where", ["bad", "zero", "p"], ["safe"]),
-        node("MatMul", ["safe", "w"], ["y"]),
-    ]
-    mask = np.where(np.tril(np.ones((3, 3)), -1) > 0, 0.0, -np.inf)
-    constants = {"mask": mask, "zero": np.array(0.0), "w": draw(3, 2)}
-    network = assert_same(model_of(nodes, ["N", 3, 3], constants=constants), tmp_path)
-    x = torch.randn(1, 3, 3, dtype=torch.float64)
-    assert torch.equal(evaluate(network, x)[0, 0], torch.zeros(2).double())
-
-
-def _zero() -> onnx.TensorProto:
-    return numpy_helper.from_array(np.array([0.5]))
