@@ -70,7 +70,9 @@ def _newton_step(G: Array, s: Array) -> Array | None:
     return -(step + correction)
 
 
-def barrier(G: Array, *, steps: int = 40, grown: float = 1e14) -> Candidate:
+def barrier(
+    G: Array, *, start: Array | None = None, steps: int = 40, grown: float = 1e14
+) -> Candidate:
     r"""Minimise :math:`-\sum_i \log(1 - g_i^T z)`, which has a minimiser iff rows span.
 
     A Newton step :math:`\delta` gives :math:`w = 1 + G\delta / s`, :math:`s = 1 - Gz`,
@@ -79,6 +81,7 @@ def barrier(G: Array, *, steps: int = 40, grown: float = 1e14) -> Candidate:
 
     Args:
         G: Rows [p, q] of Euclidean norm one.
+        start: A point with ``G z < 1``; zero by default.
         steps: The most Newton steps.
         grown: Stop once the largest ``1 - g z`` exceeds this.
 
@@ -88,8 +91,8 @@ def barrier(G: Array, *, steps: int = 40, grown: float = 1e14) -> Candidate:
     Cost:
         One product ``G^T G`` and one Cholesky factorisation a step; 0 to 15 steps.
     """
-    z = np.zeros(G.shape[1])
-    s = np.ones(G.shape[0])
+    z = np.zeros(G.shape[1]) if start is None else start
+    s = np.ones(G.shape[0]) if start is None else 1.0 - G @ z
     for count in range(steps):
         step = _newton_step(G, s)
         if step is None or not np.isfinite(step).all():

@@ -113,7 +113,8 @@ def _by_candidates(
         proof: Certificate | None
         if found.kind == "spanning":
             proof = prove_spanning(system, weights, left, inside, found.vector)
-            margin = float(found.vector.min() / found.vector.max())
+            used = found.vector[found.vector > 0]
+            margin = float(used.min() / used.max())
         else:
             proof = prove_recession(system, weights, left, left.basis @ found.vector)
             reach = (rows @ found.vector).max() if rows.size else 0.0

@@ -51,11 +51,17 @@ def implied_rank(G: Array) -> int | None:
     return _span(G[places])[0]
 
 
+def _whole_rank(G: Array) -> bool:
+    """Tell whether some of the rows span all that all rows span, one per column."""
+    return G.shape[0] > G.shape[1] and _span(G)[0] == G.shape[1]
+
+
 def _still_zero(G: Array) -> np.ndarray | None:
     """Return which rows some direction does not exclude; all if the rows span."""
     for _, found in candidates(G):
         if found.kind == "spanning":
-            if found.vector.min() > 1e-9 * found.vector.max():
+            used = found.vector[found.vector > 0]
+            if used.min() > 1e-9 * used.max() and _whole_rank(G[found.vector > 0]):
                 return np.ones(G.shape[0], dtype=bool)
             continue
         value = G @ (found.vector / np.linalg.norm(found.vector))

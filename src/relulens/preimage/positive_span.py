@@ -4,14 +4,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import qr, solve_triangular, svd
+from scipy.linalg import eigh, qr, solve_triangular, svd
 
 from relulens.certificates.rounding import Array
 from relulens.errors import SolverError
 from relulens.numerics.least_squares import nonnegative_least_squares
 from relulens.preimage.barrier import Candidate, barrier
+from relulens.preimage.sifted import sifted_barrier
 
 _EPS = float(np.finfo(np.float64).eps)
+_LARGE = 4_000_000
+"""Past so many entries the active-set method would take minutes; it is left out."""
 
 
 def candidates(G: Array) -> Iterator[tuple[str, Candidate]]:
@@ -28,7 +31,7 @@ def candidates(G: Array) -> Iterator[tuple[str, Candidate]]:
     if p <= q:
         yield from _few(G)
         return
-    found = barrier(G)
+    found = sifted_barrier(G)
     if found.kind != "none":
         yield "barrier", found
     null = _null_vector(G)
@@ -38,7 +41,8 @@ def candidates(G: Array) -> Iterator[tuple[str, Candidate]]:
         yield from _whitened(G)
     if found.kind == "none" and found.vector.any():
         yield "barrier", _recession(found.vector)
-    yield from _least_squares(G)
+    if G.size <= _LARGE:
+        yield from _least_squares(G)
 
 
 def _whitened(G: Array) -> Iterator[tuple[str, Candidate]]:
@@ -74,6 +78,9 @@ def _few(G: Array) -> Iterator[tuple[str, Candidate]]:
 def _null_vector(G: Array) -> Array | None:
     if G.shape[0] == 0:
         return np.eye(G.shape[1])[0]
+    if G.size > _LARGE:
+        values, vectors = eigh(G.T @ G, check_finite=False)
+        return vectors[:, 0] if values[0] <= 1e-14 * values[-1] else None
     _, values, right = svd(G, full_matrices=True, check_finite=False)
     short = values.size < G.shape[1]
     limit = 100 * _EPS * max(G.shape) * values[0]

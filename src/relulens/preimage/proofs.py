@@ -113,19 +113,22 @@ def prove_spanning(
         weights: The rows as numbers.
         kernel: What the equalities leave.
         inside: The inequalities on the kernel.
-        multipliers: One a row of these, positive, that cancel them.
+        multipliers: One a row of these, nonnegative, that cancel them.
     """
-    equal, below = system.equal.at(kernel.independent), system.below.at(inside.used)
+    kept = np.flatnonzero(multipliers)
+    size, multipliers = inside.size[kept], multipliers[kept]
+    equal = system.equal.at(kernel.independent)
+    below = system.below.at(inside.used[kept])
     part = System(subject=system.subject, equal=equal, below=below)
     rows = take(weights, equal.with_rows(below)).matrix
     lower = rows[equal.count :]
-    factors = multipliers / inside.size
+    factors = multipliers / size
     factors = factors / factors.max()
     if not (factors > 0).all():
         return None
     on_equal = kernel.solve(-np.asarray(lower.T @ factors))
     values = torch.from_numpy(np.concatenate([on_equal, factors]))
-    for evidence in _span_evidence(rows, equal.count, kernel, inside.rows, factors * inside.size):
+    for evidence in _span_evidence(rows, equal.count, kernel, inside.rows[kept], factors * size):
         proof = PositiveSpanning(system=part, multipliers=values, evidence=evidence)
         if proof.check(weights):
             return proof
