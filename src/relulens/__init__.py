@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from relulens import errors as errors
     from relulens import plot as plot
+    from relulens import training as training
     from relulens.graph.describe import describe as describe
     from relulens.graph.domain import Box as Box
     from relulens.graph.evaluate import evaluate as evaluate
@@ -25,11 +26,16 @@ if TYPE_CHECKING:
     from relulens.local.spectrum import singular_values as singular_values
     from relulens.local.templates import templates as templates
     from relulens.report.report import report as report
+    from relulens.reversal.generative import GenerativeModel as GenerativeModel
+    from relulens.reversal.likeness import random_likeness as random_likeness
+    from relulens.reversal.reverse import generate as generate
+    from relulens.reversal.reverse import reversal as reversal
     from relulens.survey.survey import survey as survey
 
 # Public name -> the module it lives in; loaded on first use, because torch is slow.
 _HOMES: dict[str, str] = {
     "Box": "relulens.graph.domain",
+    "GenerativeModel": "relulens.reversal.generative",
     "Network": "relulens.graph.network",
     "Tolerances": "relulens.graph.tolerances",
     "activation_pattern": "relulens.local.pattern",
@@ -39,16 +45,19 @@ _HOMES: dict[str, str] = {
     "from_layers": "relulens.importers.layers",
     "from_sklearn": "relulens.importers.scikit_learn",
     "from_torch": "relulens.importers.torch_export",
+    "generate": "relulens.reversal.reverse",
     "load": "relulens.importers.load",
     "local_affine_map": "relulens.local.affine_map",
+    "random_likeness": "relulens.reversal.likeness",
     "refresh": "relulens.importers.refresh",
     "region_polytope": "relulens.local.polytope",
     "report": "relulens.report.report",
+    "reversal": "relulens.reversal.reverse",
     "singular_values": "relulens.local.spectrum",
     "survey": "relulens.survey.survey",
     "templates": "relulens.local.templates",
 }
-_ROOMS = ("errors", "plot")
+_ROOMS = ("errors", "plot", "training")
 
 __all__ = [*_HOMES, *_ROOMS]
 

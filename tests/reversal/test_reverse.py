@@ -42,6 +42,14 @@ def test_least_squares_goes_back_where_it_can():
     assert (result.baselines["least squares"] < 1e-4).all()
 
 
+def test_least_squares_stays_finite_where_features_outnumber_inputs():
+    tall = torch.randn(60, 5, dtype=torch.float64)
+    network = from_layers([(tall, torch.randn(60)), (torch.eye(60), None)])
+    x = torch.randn(6, 5, dtype=torch.float64)
+    found = reversal(network, x, layer=0).baselines["least squares"]
+    assert (found < 1.5).all()
+
+
 def test_generation_from_a_class_is_the_transposed_row():
     network = from_layers([(W1, None), (W2, None)])
     made = generate(network, torch.eye(9, dtype=torch.float64))

@@ -10,6 +10,7 @@ from relulens.cli.describe import describe
 from relulens.cli.exits import INTERRUPTED, exit_code
 from relulens.cli.region import region
 from relulens.cli.report import report
+from relulens.cli.reversal import reversal
 from relulens.cli.slopes import slopes
 from relulens.cli.spectrum import spectrum
 from relulens.cli.words import in_flags
@@ -27,7 +28,7 @@ def cli() -> None:
     """Exact answers about trained piecewise-affine networks, from PyTorch or ONNX."""
 
 
-for _command in (report, describe, slopes, spectrum, region):
+for _command in (report, describe, slopes, spectrum, region, reversal):
     cli.add_command(_command)
 
 

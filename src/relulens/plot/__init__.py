@@ -3,6 +3,7 @@
 from relulens.plot.distribution import certified_share, distribution
 from relulens.plot.margins import margins
 from relulens.plot.network import network
+from relulens.plot.random_spectrum import random_spectrum
 from relulens.plot.relu_effect import relu_effect
 from relulens.plot.spectrum import spectrum
 from relulens.plot.split import logit_split
@@ -14,6 +15,7 @@ __all__ = [
     "logit_split",
     "margins",
     "network",
+    "random_spectrum",
     "relu_effect",
     "spectrum",
     "templates",

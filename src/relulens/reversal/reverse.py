@@ -36,7 +36,7 @@ class Reversal:
         error: ``|regained - features| / |features|`` [N]; NaN where features are zero.
         shape_error: The same after the best common factor, ``sqrt(1 - cosine^2)`` [N].
         by_layer: ``shape_error`` of every layer up to this one [N], by name.
-        baselines: ``error`` of other ways back [N], by name: a least-squares inverse,
+        baselines: ``shape_error`` of other ways back [N], by name: a least-squares inverse,
             features with their entries shuffled, the initial weights where given.
         scales: The factor of every nonlinear node, by name.
         empty: Whether nothing positive came back to the input [N].
@@ -203,17 +203,30 @@ def _pulled(
 
 
 def _least_squares(maps: dict[int, LinearMap], value: Tensor) -> dict[int, Tensor]:
-    """Return the arguments of least norm whose maps add up to a value, nearly."""
-    shape = value.shape[1:]
+    """Return the arguments of least norm whose maps add up to a value most nearly."""
+    batch, parts = value.shape[0], list(maps.values())
+    sizes = [map_.in_size for map_ in parts]
 
-    def gram(flat: Tensor) -> Tensor:
-        weights = flat.reshape(-1, *shape)
-        images = [map_.apply(map_.adjoint(weights)) for map_ in maps.values()]
-        return torch.stack(images).sum(0).flatten(1)
+    def adjoint(weights: Tensor) -> Tensor:
+        return torch.cat([map_.adjoint(weights).flatten(1) for map_ in parts], dim=1)
 
-    solved = conjugate_gradient(gram, value.flatten(1), tolerance=1e-6, most=100)
-    weights = solved.value.reshape(-1, *shape)
-    return {j: map_.adjoint(weights) for j, map_ in maps.items()}
+    def normal(flat: Tensor) -> Tensor:
+        pieces = flat.split(sizes, dim=1)
+        images = [
+            map_.apply(piece.reshape(batch, *map_.in_shape))
+            for map_, piece in zip(parts, pieces, strict=True)
+        ]
+        return adjoint(torch.stack(images).sum(0))
+
+    # The normal equations always have a solution, and from zero the iteration stays in
+    # the rows' span, so that what it finds has least norm.
+    found = conjugate_gradient(normal, adjoint(value), tolerance=1e-6, most=100)
+    return {
+        j: piece.reshape(batch, *map_.in_shape)
+        for (j, map_), piece in zip(
+            maps.items(), found.value.split(sizes, dim=1), strict=True
+        )
+    }
 
 
 def generate(
@@ -350,14 +363,14 @@ def reversal(
             "shuffled features": walk_back(form, shuffled, scales, **back),
         }
         baselines = {
-            name: _relative(
+            name: _shape_error(
                 node_values(part, value, [end])[end].flatten(1), h.flatten(1)
             )
             for name, value in other.items()
         }
     if initial is not None:
         before = reversal(initial, x, layer=layer, keep=keep, seed=seed)
-        baselines["initial weights"] = before.error
+        baselines["initial weights"] = before.shape_error
     flat = {
         name: (again[i].flatten(1), real[i].flatten(1)) for name, i in watched.items()
     }
