@@ -88,6 +88,7 @@ INDEXING = [
         "Pad-wrap", "Pad", (3, 4), (ints(0, 0, 2, 0, 0, 1),), {"mode": "wrap"}, since=19
     ),
     Case("CumSum", "CumSum", (3, 4), (np.array(2),), since=11),
+    Case("CumSum-before", "CumSum", (3, 4), (np.array(2),), {"exclusive": 1}, since=11),
     Case(
         "CumSum-back",
         "CumSum",
