@@ -44,16 +44,23 @@ def _gated(
     return gated.reshape(value.shape)
 
 
+def _flat(frozen: Frozen, value: Tensor) -> Tensor:
+    """Return [N * copies, *shape] as [N, copies, size], even for scalars and N = 0."""
+    spread = _spread(frozen, value)
+    return spread.reshape(*spread.shape[:2], spread.shape[2:].numel())
+
+
 def _picked(frozen: Frozen, index: int, node: Maximum, value: Tensor) -> Tensor:
-    flat = _spread(frozen, value).flatten(2)
-    winner = frozen.gates[index].flatten(1).unsqueeze(1)
+    flat = _flat(frozen, value)
+    size = torch.Size(node.shape).numel()
+    winner = frozen.gates[index].reshape(frozen.batch, 1, size)
     taken = flat.gather(2, winner.expand(-1, flat.shape[1], -1))
     return taken.reshape(value.shape[0], *node.shape)
 
 
 def _placed(frozen: Frozen, index: int, node: Maximum, weights: Tensor) -> Tensor:
-    flat = _spread(frozen, weights).flatten(2)
-    winner = frozen.gates[index].flatten(1).unsqueeze(1).expand_as(flat)
+    flat = _flat(frozen, weights)
+    winner = frozen.gates[index].reshape(frozen.batch, 1, flat.shape[2]).expand_as(flat)
     size = torch.Size(node.groups.in_shape).numel()
     result = flat.new_zeros((frozen.batch, flat.shape[1], size))
     result.scatter_add_(2, winner, flat)

@@ -13,7 +13,7 @@ from relulens.graph.freeze import Frozen, freeze
 from relulens.graph.linear_map import BYTE_LIMIT
 from relulens.graph.network import Network
 from relulens.graph.tolerances import Tolerances
-from relulens.local.jacobian import dense_jacobian, pull, push
+from relulens.local.jacobian import dense_jacobian, flat_rows, pull, push
 from relulens.local.margin import Margins, TightUnit, margins
 from relulens.local.separation import separates
 
@@ -249,11 +249,11 @@ def map_between(
 ) -> LocalAffineMap:
     """Return the affine maps between two nodes whose values were kept."""
     network = frozen.network
-    value = frozen.values[end].flatten(1).to(torch.float64)
+    value = flat_rows(frozen.values[end]).to(torch.float64)
     offset = value
     reached = start in network.ancestors(end)
     if reached:
-        begin = frozen.values[start].flatten(1).unsqueeze(-1)
+        begin = flat_rows(frozen.values[start]).unsqueeze(-1)
         image = push(frozen, begin, start, end)[..., 0]
         offset = value - image.to(torch.float64)
     between = [i for i in network.ancestors(end) if i > start]

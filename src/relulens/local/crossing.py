@@ -8,6 +8,7 @@ from torch import Tensor
 
 from relulens.graph.freeze import Frozen, freeze
 from relulens.graph.tangent import tangent
+from relulens.local.jacobian import flat_rows
 
 CHANGE = 1e-10
 """A slope counts as changed by more than this times the largest row of the slope."""
@@ -56,12 +57,13 @@ def crossing(
     step = 8 * blur + 1e-9 * distances + least
     count = len(distances)
     shaped = normals.reshape(count, *network.input_shape)
-    here = tangent(one, shaped, end=end).flatten(1)
+    here = flat_rows(tangent(one, shaped, end=end))
     changed: list[Tensor] = []
     for sign in (1.0, -1.0):
         length = (distances + sign * step).reshape(-1, *[1] * len(network.input_shape))
         points = one.x + length * shaped
-        there = tangent(freeze(network, points, end), shaped, end=end).flatten(1)
+        beyond = freeze(network, points, end)
+        there = flat_rows(tangent(beyond, shaped, end=end))
         size = torch.maximum(here.abs().amax(1), there.abs().amax(1))
         threshold = CHANGE * torch.clamp(size, min=largest)
         changed.append((there - here).abs().amax(1) > threshold)

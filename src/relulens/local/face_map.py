@@ -22,6 +22,7 @@ from relulens.graph.maps import SparseMatrix
 from relulens.graph.nodes import Maximum, TwoSlope
 from relulens.graph.polyhedral import Polyhedral
 from relulens.graph.tangent import adjoint_walk, tangent_walk
+from relulens.local.jacobian import flat_rows
 
 CHUNK_ROWS = 256
 """Rows that are made dense at once."""
@@ -132,7 +133,7 @@ class FaceMap(LinearMap):
         end = last if sources <= self.one.network.ancestors(last) else self.one.end
         shown = tangent_walk(self.one, x, end=end, keep=sources)
         parts = [
-            part.of(shown[part.source].flatten(1))
+            part.of(flat_rows(shown[part.source]))
             if part.source in shown
             else x.new_zeros((x.shape[0], len(part.unit)))
             for part in self.rows
@@ -170,7 +171,7 @@ class FaceMap(LinearMap):
     def _dense_rows(self, places: Tensor) -> Tensor:
         unit = self.one.x.new_zeros((len(places), self.out_size))
         unit[torch.arange(len(places)), places] = 1.0
-        return self.adjoint(unit).flatten(1)
+        return flat_rows(self.adjoint(unit))
 
     def absolute(self, *, limit: int = BYTE_LIMIT) -> Absolute:
         """Return the matrix of absolute values."""
@@ -241,7 +242,7 @@ def _sized(map_: FaceMap, directions: Tensor) -> Tensor:
         if part.source not in shown:
             parts.append(directions.new_zeros((2, len(part.unit))))
             continue
-        flat = shown[part.source].flatten(1).abs()
+        flat = flat_rows(shown[part.source]).abs()
         if part.minus is None:
             parts.append(flat.amax(1, keepdim=True).expand(2, len(part.unit)))
         else:

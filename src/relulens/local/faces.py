@@ -11,6 +11,7 @@ from relulens.graph.freeze import Frozen, frozen_part
 from relulens.graph.nodes import Maximum, TwoSlope
 from relulens.graph.tangent import adjoint_walk
 from relulens.graph.tolerances import Tolerances
+from relulens.local.jacobian import flat_rows
 from relulens.local.rounding import rounding_scale
 from relulens.local.row_norms import RowNorms
 
@@ -215,4 +216,4 @@ def face_rows(one: Frozen, some: Faces) -> Float[Tensor, "faces inputs"]:
         pairs = mine[some.minus[mine] >= 0]
         given[pairs, some.minus[pairs]] -= 1.0
         weights[source] = given.reshape(-1, *nodes[source].shape)
-    return adjoint_walk(one, weights).flatten(1)
+    return flat_rows(adjoint_walk(one, weights))

@@ -14,6 +14,11 @@ CHUNK_BYTES = 32 << 20
 """Bytes that the largest array of one pass may take; more is slower, not faster."""
 
 
+def flat_rows(value: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch size"]:
+    """Return a batch of arrays with the entries of each in one row, even if scalars."""
+    return value.reshape(value.shape[0], value.shape[1:].numel())
+
+
 def chunk_length(frozen: Frozen, start: int, end: int, batch: int) -> int:
     """Return how many copies of a batch one pass through the network may carry."""
     nodes = frozen.network.nodes
@@ -36,7 +41,7 @@ def push(
         part = columns[:, :, low : low + step].transpose(1, 2)
         flat = part.to(frozen.x.dtype).reshape(-1, *shape)
         moved = tangent(frozen, flat, start=start, end=end)
-        result[:, low : low + step] = moved.reshape(batch, -1, outs)
+        result[:, low : low + step] = moved.reshape(batch, part.shape[1], outs)
     return result.transpose(1, 2)
 
 
@@ -53,7 +58,7 @@ def pull(
         part = columns[:, :, low : low + step].transpose(1, 2)
         flat = part.to(frozen.x.dtype).reshape(-1, *shape)
         moved = adjoint(frozen, flat, start=start, end=end)
-        result[:, low : low + step] = moved.reshape(batch, -1, ins)
+        result[:, low : low + step] = moved.reshape(batch, part.shape[1], ins)
     return result.transpose(1, 2)
 
 

@@ -12,6 +12,7 @@ from relulens.graph.nodes import Maximum, Smooth, TwoSlope, sources
 from relulens.graph.polyhedral import source_name
 from relulens.graph.tangent import tangent_walk
 from relulens.graph.tolerances import Tolerances
+from relulens.local.jacobian import flat_rows
 from relulens.local.rounding import rounding_scale, scale_sources
 
 PROBES = 2
@@ -128,8 +129,8 @@ def _node_gaps(
     node = network.nodes[index]
     if not isinstance(node, TwoSlope | Maximum | Smooth):
         return
-    z = values[node.source].flatten(1)
-    scale = rounding_scale(network, node.source, values).flatten(1)
+    z = flat_rows(values[node.source])
+    scale = flat_rows(rounding_scale(network, node.source, values))
     if node.source in rates:
         rate = rates[node.source]
         rate_scale = rounding_scale(network, node.source, rates, bias=False)
@@ -170,7 +171,7 @@ def _lead_gaps(
     z, scale, rate, rate_scale = arrays
     table, real = node.groups.ragged.padded()
     table, real = table.to(z.device), real.to(z.device)
-    winner = frozen.gates[index].flatten(1)
+    winner = flat_rows(frozen.gates[index])
     wide = winner.unsqueeze(1).expand(-1, PROBES, -1)
     for column in range(table.shape[1]):
         other = table[:, column]

@@ -11,6 +11,7 @@ from relulens.errors import InvalidArgumentError, UnknownNameError
 from relulens.graph.codes import codes
 from relulens.graph.freeze import freeze
 from relulens.graph.network import Network
+from relulens.local.jacobian import flat_rows
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -110,7 +111,7 @@ def activation_pattern(network: Network, x: object, /) -> ActivationPattern:
     """
     frozen = freeze(network, network.as_input(x), network.output)
     found = {
-        network.layers[place].name: code.flatten(1)
+        network.layers[place].name: flat_rows(code)
         for place, code in codes(frozen).items()
     }
     return ActivationPattern(codes=found, batch=frozen.batch)

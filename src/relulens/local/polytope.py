@@ -16,6 +16,7 @@ from relulens.graph.network import Network
 from relulens.graph.polyhedral import Polyhedral, polyhedral, source_name
 from relulens.graph.tolerances import Tolerances
 from relulens.local.face_map import FaceMap, comparisons, constant_rows
+from relulens.local.jacobian import flat_rows
 from relulens.local.redundancy import Ball, irredundant, largest_ball
 
 
@@ -227,7 +228,7 @@ def region_polytope(
 def _polytope(one: Frozen, region: Polyhedral, tol: Tolerances, seed: int) -> Polytope:
     rows = tuple(comparisons(one, region))
     map_ = FaceMap(one, rows)
-    values = [part.of(one.values[part.source].flatten(1))[0] for part in rows]
+    values = [part.of(flat_rows(one.values[part.source]))[0] for part in rows]
     empty = one.x.new_zeros(0)
     here = map_.apply(one.x)[0]
     names = [source_name(one.network, part.node) for part in rows]

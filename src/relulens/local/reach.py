@@ -150,7 +150,7 @@ def _windowed(places: np.ndarray, reach: Tensor) -> Tensor:
     return total
 
 
-def colours(tables: Iterable[Bool[Tensor, "node input"]]) -> Int[Tensor, " input"]:
+def colours(tables: Iterable[Bool[Tensor, "_ input"]]) -> Int[Tensor, " input"]:
     """Return colours such that no position reads two input positions of one colour.
 
     Args:

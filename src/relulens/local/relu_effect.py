@@ -13,6 +13,7 @@ from relulens.graph.linear_map import BYTE_LIMIT
 from relulens.graph.network import Layer, Network
 from relulens.graph.nodes import TwoSlope
 from relulens.graph.tolerances import Tolerances
+from relulens.local.jacobian import flat_rows
 from relulens.local.spectrum import Spectrum, singular_values
 
 
@@ -114,7 +115,7 @@ def _two_slope(network: Network, layer: Layer) -> TwoSlope:
 def _slopes(frozen: Frozen, index: int, node: TwoSlope) -> Tensor:
     gate = frozen.gates[index]
     positive, negative = (s.to(torch.float64) for s in (node.positive, node.negative))
-    return torch.where(gate, positive, negative).flatten(1)
+    return flat_rows(torch.where(gate, positive, negative))
 
 
 def _interlaces(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from relulens.graph.freeze import Frozen
 from relulens.graph.nodes import Maximum, TwoSlope
+from relulens.local.jacobian import flat_rows
 from relulens.local.packing import Step
 from relulens.local.sweep import sweep
 
@@ -73,9 +74,9 @@ def _lead_sums(frozen: Frozen, index: int, shown: Tensor) -> Tensor:
     node = frozen.network.nodes[index]
     if not isinstance(node, Maximum):
         raise TypeError(f"node {index} is no maximum")
-    flat = shown.flatten(2)
+    flat = shown.reshape(*shown.shape[:2], shown.shape[2:].numel())
     table, real = (part.to(flat.device) for part in node.groups.ragged.padded())
-    winner = frozen.gates[index].flatten(1)
+    winner = flat_rows(frozen.gates[index])
     flat = flat.expand(winner.shape[0], -1, -1)
     best = flat.gather(2, winner.unsqueeze(1).expand(-1, flat.shape[1], -1))
     columns = [

@@ -10,6 +10,7 @@ from torch import Tensor
 from relulens.graph.linear_map import BYTE_LIMIT
 from relulens.graph.network import Network
 from relulens.local.affine_map import local_affine_map
+from relulens.local.jacobian import flat_rows
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -79,8 +80,8 @@ def templates(network: Network, x: object, /, *, limit: int = BYTE_LIMIT) -> Tem
     point = network.as_input(x)
     found = local_affine_map(network, point, limit=limit)
     slope = found.slope
-    flat = point.flatten(1).to(torch.float64)
-    logits = found.frozen.values[found.end].flatten(1).to(torch.float64)
+    flat = flat_rows(point).to(torch.float64)
+    logits = flat_rows(found.frozen.values[found.end]).to(torch.float64)
     return Templates(
         rows=slope.reshape(*slope.shape[:2], *network.input_shape),
         inner=torch.einsum("noi,ni->no", slope, flat),
