@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -197,7 +198,9 @@ class Network:
             ShapeError: The shape is another one, or the batch axis is missing.
             NotFiniteError: A number is NaN or infinite.
         """
-        value = torch.as_tensor(x, device=self.device).detach().to(self.dtype)
+        # Lists go through numpy: torch would round them to float32.
+        given = x if isinstance(x, Tensor) else np.asarray(x)
+        value = torch.as_tensor(given, device=self.device).detach().to(self.dtype)
         if tuple(value.shape[1:]) != self.input_shape or value.ndim == 0:
             missing = tuple(value.shape) == self.input_shape
             advice = (

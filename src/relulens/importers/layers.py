@@ -10,7 +10,7 @@ from relulens.graph.domain import Box
 from relulens.graph.network import Network, Provenance
 from relulens.importers.builder import Builder, with_batch
 from relulens.importers.operations.arithmetic import divide, linear, subtract
-from relulens.importers.values import Value, as_float
+from relulens.importers.values import Value
 
 
 def normalised(build: Builder, x: Value, mean: object, std: object) -> Value:
@@ -107,8 +107,8 @@ def from_layers(
 
 
 def _pair(i: int, weight: object, bias: object) -> tuple[Tensor, Tensor | None]:
-    matrix = as_float(torch.as_tensor(weight))
-    vector = None if bias is None else as_float(torch.as_tensor(bias))
+    matrix = torch.as_tensor(weight, dtype=torch.float64)
+    vector = None if bias is None else torch.as_tensor(bias, dtype=torch.float64)
     if matrix.ndim != 2 or (vector is not None and vector.shape != matrix.shape[:1]):
         shape = None if vector is None else list(vector.shape)
         raise InvalidArgumentError(
