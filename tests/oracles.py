@@ -263,12 +263,16 @@ def jacobian(network: Network, x: Tensor, end: int | None = None) -> Tensor:
             if grads
             else torch.zeros(0, point.numel(), dtype=x.dtype)
         )
-    shape = (0, torch.Size(network.nodes[stop].shape).numel(), x[0:1].numel())
+    sizes = (torch.Size(s).numel() for s in (network.nodes[stop].shape, x.shape[1:]))
+    shape = (0, *sizes)
     return torch.stack(rows) if rows else torch.zeros(shape, dtype=x.dtype)
 
 
 def on_a_kink(network: Network, x: Tensor) -> Tensor:
-    """Tell which points lie on a kink or a tie of some node, so have several slopes."""
+    """Tell which points lie on a kink or a tie of some node, so have several slopes.
+
+    Ties of a ReLU's zeros do not count: those units are off, and their slopes are zero.
+    """
     values = replayed(network, x)
     tied = torch.zeros(x.shape[0], dtype=torch.bool)
     for node in network.nodes:
@@ -276,9 +280,12 @@ def on_a_kink(network: Network, x: Tensor) -> Tensor:
             tied |= (values[node.source] == 0).flatten(1).any(1)
         if isinstance(node, Maximum):
             flat = values[node.source].flatten(1)
+            read = network.nodes[node.source]
+            dead = isinstance(read, TwoSlope) and not read.negative.any()
             for entries in group_lists(node.groups):
                 best = flat[:, entries].amax(1, keepdim=True)
-                tied |= (flat[:, entries] == best).sum(1) > 1
+                equal = (flat[:, entries] == best).sum(1) > 1
+                tied |= equal & ~((best[:, 0] == 0) & dead)
     return tied
 
 
