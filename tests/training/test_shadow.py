@@ -1,5 +1,7 @@
 """Shadow batches against transposes written out, and the module left alone."""
 
+from importlib.util import find_spec
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch.nn import functional
 
 from relulens.errors import InvalidArgumentError, UnknownNameError
 from relulens.training import ShadowTraining, shadow_batch
+from relulens.training.lightning import shadow_callback
 
 
 class Functional(nn.Module):
@@ -89,3 +92,11 @@ def test_refusals():
         shadow_batch(nn.Linear(6, 2), x, y, seed=0)
     with pytest.raises(InvalidArgumentError, match="kept"):
         shadow_batch(module, x, y, seed=0, keep=0.0)
+
+
+def test_lightning_callback_says_what_is_missing():
+    with pytest.raises(InvalidArgumentError, match="0-th"):
+        shadow_callback(every=0)
+    if find_spec("lightning") is None:
+        with pytest.raises(InvalidArgumentError, match="lightning"):
+            shadow_callback()

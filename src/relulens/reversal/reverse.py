@@ -36,8 +36,8 @@ class Reversal:
         error: ``|regained - features| / |features|`` [N]; NaN where features are zero.
         shape_error: The same after the best common factor, ``sqrt(1 - cosine^2)`` [N].
         by_layer: ``shape_error`` of every layer up to this one [N], by name.
-        baselines: ``shape_error`` of other ways back [N], by name: a least-squares inverse,
-            features with their entries shuffled, the initial weights where given.
+        baselines: ``shape_error`` of other ways back [N], by name: a least-squares
+            inverse, shuffled features, the initial weights where given.
         scales: The factor of every nonlinear node, by name.
         empty: Whether nothing positive came back to the input [N].
     """

@@ -105,8 +105,8 @@ def _reversal_words(found: _Found) -> list[str]:
         f" {100 * _median(first.shape_error):.0f} % after the best common factor"
         f" (median of {counted(len(first.error), 'input')}; 0 % is perfect reversal,"
         " 100 % is nothing alike). Shuffled features, sent back the same way, miss by"
-        f" {100 * _median(first.baselines['shuffled features']):.0f} % without a"
-        " factor, and a least-squares inverse of each layer by"
+        f" {100 * _median(first.baselines['shuffled features']):.0f} %, and a"
+        " least-squares inverse of each layer by"
         f" {100 * _median(first.baselines['least squares']):.0f} %."
     ]
     if last is not first:
