@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from relulens import errors as errors
     from relulens import plot as plot
     from relulens import training as training
+    from relulens.certificates.file import read_certificate as read_certificate
+    from relulens.certificates.file import write_certificate as write_certificate
     from relulens.graph.describe import describe as describe
     from relulens.graph.domain import Box as Box
     from relulens.graph.evaluate import evaluate as evaluate
@@ -25,6 +27,13 @@ if TYPE_CHECKING:
     from relulens.local.polytope import region_polytope as region_polytope
     from relulens.local.spectrum import singular_values as singular_values
     from relulens.local.templates import templates as templates
+    from relulens.preimage.omnidirectionality import (
+        omnidirectionality as omnidirectionality,
+    )
+    from relulens.preimage.preimage import preimage as preimage
+    from relulens.preimage.result import Preimage as Preimage
+    from relulens.preimage.twin import Twin as Twin
+    from relulens.preimage.twin import twin as twin
     from relulens.report.report import report as report
     from relulens.reversal.generative import GenerativeModel as GenerativeModel
     from relulens.reversal.likeness import random_likeness as random_likeness
@@ -37,7 +46,9 @@ _HOMES: dict[str, str] = {
     "Box": "relulens.graph.domain",
     "GenerativeModel": "relulens.reversal.generative",
     "Network": "relulens.graph.network",
+    "Preimage": "relulens.preimage.result",
     "Tolerances": "relulens.graph.tolerances",
+    "Twin": "relulens.preimage.twin",
     "activation_pattern": "relulens.local.pattern",
     "boundary_distance": "relulens.local.boundary",
     "describe": "relulens.graph.describe",
@@ -48,7 +59,10 @@ _HOMES: dict[str, str] = {
     "generate": "relulens.reversal.reverse",
     "load": "relulens.importers.load",
     "local_affine_map": "relulens.local.affine_map",
+    "omnidirectionality": "relulens.preimage.omnidirectionality",
+    "preimage": "relulens.preimage.preimage",
     "random_likeness": "relulens.reversal.likeness",
+    "read_certificate": "relulens.certificates.file",
     "refresh": "relulens.importers.refresh",
     "region_polytope": "relulens.local.polytope",
     "report": "relulens.report.report",
@@ -56,6 +70,8 @@ _HOMES: dict[str, str] = {
     "singular_values": "relulens.local.spectrum",
     "survey": "relulens.survey.survey",
     "templates": "relulens.local.templates",
+    "twin": "relulens.preimage.twin",
+    "write_certificate": "relulens.certificates.file",
 }
 _ROOMS = ("errors", "plot", "training")
 

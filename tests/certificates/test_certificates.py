@@ -60,8 +60,12 @@ def test_spanning_holds_and_each_corrupted_field_is_refused() -> None:
         replace(proof, system=given(TRIANGLE, [], [0, 1, 7])),
         replace(proof, system=given(TRIANGLE * [[1], [1], [-1]], [], [0, 1, 2])),
         replace(proof, evidence=inverse([0, 2], -TRIANGLE)),
-        replace(proof, evidence=Inverse(rows=torch.tensor([0, 0]), inverse=torch.eye(2))),
-        replace(proof, evidence=Inverse(rows=torch.tensor([0, 9]), inverse=torch.eye(2))),
+        replace(
+            proof, evidence=Inverse(rows=torch.tensor([0, 0]), inverse=torch.eye(2))
+        ),
+        replace(
+            proof, evidence=Inverse(rows=torch.tensor([0, 9]), inverse=torch.eye(2))
+        ),
         replace(proof, evidence=Shift(shift=50.0)),
         replace(proof, evidence=Shift(shift=-1.0)),
     ]
@@ -85,7 +89,9 @@ def test_a_residual_is_absorbed_only_up_to_the_rank_bound() -> None:
 
 def test_full_rank() -> None:
     matrix = np.array([[1.0, 2.0], [3.0, 4.0], [0.0, 1.0]])
-    proof = FullRank(system=given(matrix, [0, 1, 2], []), evidence=inverse([0, 1], matrix))
+    proof = FullRank(
+        system=given(matrix, [0, 1, 2], []), evidence=inverse([0, 1], matrix)
+    )
     assert proof.verify()
     assert replace(proof, evidence=Shift(shift=0.1)).verify()
     assert not replace(proof, evidence=Shift(shift=1e3)).verify()
@@ -218,7 +224,9 @@ def test_whole_verdicts_refuse_any_other_verdict_and_part() -> None:
 def test_a_proof_may_not_use_rows_the_features_do_not_give() -> None:
     bounded = networks()[0].certificate
     part = bounded.recession
-    equal = part.system.below.with_rows(Rows(part.system.equal.index, part.system.equal.sign))
+    equal = part.system.below.with_rows(
+        Rows(part.system.equal.index, part.system.equal.sign)
+    )
     forged = replace(part, system=replace(part.system, equal=equal))
     assert not replace(bounded, recession=forged).verify()
 

@@ -32,7 +32,7 @@ def layer_net(weight: np.ndarray, bias: np.ndarray) -> Network:
 def systems(
     weight: np.ndarray, bias: np.ndarray, x: np.ndarray, box: tuple[int, int] | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return equalities, inequalities and which of these are tight, in whole numbers."""
+    """Return equalities, inequalities and which of these are tight, all whole."""
     z = weight @ x + bias
     below, slack = [weight[z <= 0]], [-z[z <= 0]]
     if box is not None:
@@ -172,7 +172,9 @@ def test_the_networks_domain_is_the_default() -> None:
     net = from_layers([([[1.0, 0.0]], None), ([[1.0]], None)], domain=Box(0, 1))
     assert preimage(net, [[0.5, 0.5]], layer=0)[0].verdict == "bounded"
     anywhere = Box(-torch.inf, torch.inf)
-    assert preimage(net, [[0.5, 0.5]], layer=0, domain=anywhere)[0].verdict == "unbounded"
+    assert (
+        preimage(net, [[0.5, 0.5]], layer=0, domain=anywhere)[0].verdict == "unbounded"
+    )
 
 
 def test_gaussian_layers_are_bounded_until_the_rank_is_full() -> None:

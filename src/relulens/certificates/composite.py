@@ -58,6 +58,16 @@ def _steps(network: Network, needed: list[int]) -> int:
     return total
 
 
+def _largest_affine(node: Affine, values: dict[int, Tensor], *, biased: bool) -> Tensor:
+    total = torch.zeros((1, *node.shape), dtype=torch.float64)
+    if node.bias is not None and biased:
+        total = total + node.bias.abs()
+    for term in node.terms:
+        part = term.map.absolute().map.to(torch.float64, total.device)
+        total = total + part.apply(values[term.source])
+    return total
+
+
 def _largest(
     frozen: Frozen, needed: list[int], start: Tensor, *, biased: bool
 ) -> dict[int, Tensor]:
@@ -69,13 +79,7 @@ def _largest(
             case Input():
                 values[index] = start
             case Affine():
-                total = torch.zeros((1, *node.shape), dtype=torch.float64)
-                if node.bias is not None and biased:
-                    total = total + node.bias.abs()
-                for term in node.terms:
-                    part = term.map.absolute().map.to(torch.float64, total.device)
-                    total = total + part.apply(values[term.source])
-                values[index] = total
+                values[index] = _largest_affine(node, values, biased=biased)
             case TwoSlope():
                 slope = torch.where(frozen.gates[index], node.positive, node.negative)
                 values[index] = values[node.source] * slope.abs()
@@ -129,6 +133,47 @@ def composite(network: Network, x: Tensor, end: int) -> Composite:
     return _assembled(frozen, inner, end, pushed, most, reach, _steps(network, needed))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Block:
+    """Rows of one node: the maps, their values, and bounds on both."""
+
+    matrix: Tensor
+    value: Tensor
+    most: Tensor
+    reach: Tensor
+
+
+def _block(
+    frozen: Frozen,
+    index: int,
+    end: int,
+    pushed: dict[int, Tensor],
+    most: dict[int, Tensor],
+    reach: dict[int, Tensor],
+) -> _Block:
+    network, node = frozen.network, frozen.network.nodes[index]
+    source = end if index == end else sources(node)[0]
+    size = int(np.prod(network.nodes[source].shape))
+    matrix = torch.zeros((size, network.input_size), dtype=torch.float64)
+    if source in pushed:
+        matrix = pushed[source].reshape(network.input_size, -1).T
+    found = _Block(
+        matrix,
+        frozen.values[source].reshape(-1),
+        most[source].reshape(-1),
+        reach[source].reshape(-1),
+    )
+    if not isinstance(node, Maximum) or index == end:
+        return found
+    entry, winner = _differences(node, frozen.gates[index])
+    return _Block(
+        found.matrix[entry] - found.matrix[winner],
+        found.value[entry] - found.value[winner],
+        found.most[entry] + found.most[winner],
+        found.reach[entry] + found.reach[winner],
+    )
+
+
 def _assembled(
     frozen: Frozen,
     inner: list[int],
@@ -138,43 +183,19 @@ def _assembled(
     reach: dict[int, Tensor],
     steps: int,
 ) -> Composite:
-    network = frozen.network
-    ins = network.input_size
-    blocks: dict[int, int] = {}
-    rows: list[Tensor] = []
-    values: list[Tensor] = []
-    bounds: list[Tensor] = []
-    errors: list[Tensor] = []
-    count = 0
-    for index in [*inner, end]:
-        node = network.nodes[index]
-        source = end if index == end else sources(node)[0]
-        flat = pushed[source].reshape(ins, -1).T if source in pushed else None
-        size = int(np.prod(network.nodes[source].shape))
-        matrix = torch.zeros((size, ins)).double() if flat is None else flat
-        z = frozen.values[source].reshape(-1)
-        bound, error = most[source].reshape(-1), reach[source].reshape(-1)
-        if isinstance(node, Maximum) and index != end:
-            entry, winner = _differences(node, frozen.gates[index])
-            matrix, z = matrix[entry] - matrix[winner], z[entry] - z[winner]
-            bound, error = bound[entry] + bound[winner], error[entry] + error[winner]
-        blocks[index] = count
-        count += matrix.shape[0]
-        rows.append(matrix)
-        values.append(z)
-        bounds.append(bound)
-        errors.append(error)
-    table = torch.cat(rows).numpy()
-    at = torch.cat(values).numpy()
-    point = frozen.x.reshape(-1).numpy()
-    rounding = gamma(steps + ins)
-    single = len(blocks) == 1 and steps == 0
-    radius = np.zeros(count) if single else rounding * torch.cat(bounds).numpy()
+    order = [*inner, end]
+    found = [_block(frozen, index, end, pushed, most, reach) for index in order]
+    starts = np.cumsum([0, *(block.matrix.shape[0] for block in found)])
+    table = np.ascontiguousarray(torch.cat([block.matrix for block in found]).numpy())
+    at = torch.cat([block.value for block in found]).numpy()
+    rounding = gamma(steps + frozen.network.input_size)
+    bounds = torch.cat([block.most for block in found]).numpy()
+    errors = torch.cat([block.reach for block in found]).numpy()
     return Composite(
-        blocks=blocks,
-        matrix=np.ascontiguousarray(table),
-        offset=at - table @ point,
-        radius=radius,
-        offset_radius=2 * rounding * torch.cat(errors).numpy(),
+        blocks=dict(zip(order, starts.tolist(), strict=False)),
+        matrix=table,
+        offset=at - table @ frozen.x.reshape(-1).numpy(),
+        radius=rounding * bounds if steps else np.zeros(at.size),
+        offset_radius=2 * rounding * errors,
         values=at,
     )

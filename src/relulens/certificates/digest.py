@@ -27,20 +27,24 @@ def _add(state: "hashlib._Hash", values: object) -> None:
     state.update(array.tobytes())
 
 
+def _add_affine(state: "hashlib._Hash", node: Affine) -> None:
+    for term in node.terms:
+        matrix = term.map.to_sparse()
+        matrix.sort_indices()
+        for part in (matrix.indptr, matrix.indices):
+            _add(state, part.astype(np.int64))
+        _add(state, matrix.data)
+    if node.bias is not None:
+        _add(state, node.bias.to(torch.float64).cpu().numpy())
+
+
 def _add_node(state: "hashlib._Hash", node: Node) -> None:
     state.update(f"{type(node).__name__}{node.shape}{sources(node)}".encode())
     match node:
         case Input():
             return
         case Affine():
-            for term in node.terms:
-                matrix = term.map.to_sparse()
-                matrix.sort_indices()
-                for part in (matrix.indptr, matrix.indices):
-                    _add(state, part.astype(np.int64))
-                _add(state, matrix.data)
-            if node.bias is not None:
-                _add(state, node.bias.to(torch.float64).cpu().numpy())
+            _add_affine(state, node)
         case TwoSlope():
             _add(state, node.negative.to(torch.float64).cpu().numpy())
             _add(state, node.positive.to(torch.float64).cpu().numpy())

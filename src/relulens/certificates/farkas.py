@@ -116,7 +116,7 @@ def _residual(taken: Taken, factors: Array) -> tuple[Array, bool]:
 def _box_loss(
     weights: Weights, rows: Rows, equal: int, values: Array, residual: Array
 ) -> float | None:
-    """Return the most that the residual adds if rows bound every coordinate it meets."""
+    """Return the most that the residual adds where rows bound its coordinates."""
     index, sign = rows.index.numpy()[equal:], numpy_of(rows.sign)[equal:]
     unit = (index >= weights.outs) & (index < weights.outs + weights.ins)
     largest = np.full((2, weights.ins), np.inf)

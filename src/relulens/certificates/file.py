@@ -59,14 +59,14 @@ def write_certificate(path: str | Path, certificate: Certificate, /) -> Path:
     """Write a certificate to a file, with the hash of the weights it is about.
 
     Args:
-        path: The file, usually ending in ``.npz``; it is replaced at once or not at all.
+        path: The file, usually ``.npz``; it is replaced at once or not at all.
         certificate: What a result carries as ``certificate``.
 
     Returns:
         The path.
 
     Example:
-        >>> # write_certificate("proof.npz", preimage(network, x, layer=0)[0].certificate)
+        >>> # write_certificate("proof.npz", result.certificate)
     """
     arrays: dict[str, np.ndarray] = {}
     body = _encoded(certificate, arrays)
@@ -186,7 +186,9 @@ def _encoded(value: object, arrays: dict[str, np.ndarray]) -> Json:
     if isinstance(value, GivenMatrix):
         return {"kind": "matrix"}
     if is_dataclass(value) and type(value).__name__ in _KINDS:
-        parts = {f.name: _encoded(getattr(value, f.name), arrays) for f in fields(value)}
+        parts = {
+            f.name: _encoded(getattr(value, f.name), arrays) for f in fields(value)
+        }
         return {"kind": type(value).__name__, "fields": parts}
     raise CertificateError(
         f"cannot write a certificate: a part of type {type(value).__name__} has no form"

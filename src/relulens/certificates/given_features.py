@@ -50,7 +50,9 @@ def statement_from(
     sides = np.concatenate([right, ends])
     slack = np.full(below.count, np.nan)
     if point is not None:
-        slack = slack_at(weights, equal.with_rows(below), sides, point.numpy())[equal.count:]
+        slack = slack_at(weights, equal.with_rows(below), sides, point.numpy())[
+            equal.count :
+        ]
     return Statement(
         subject=subject,
         equal=equal,
@@ -105,7 +107,7 @@ def _from_features(
 
 
 def _clamp_low(network: Network, target: Target) -> Array:
-    """Return the lower bound of a clamp, one a unit: its affine readout less its width."""
+    """Return the lower bound of a clamp, one a unit: its readout less its width."""
     readout = network.nodes[target.feature]
     bias = readout.bias if isinstance(readout, Affine) else None
     size = int(np.prod(target.kind.shape))

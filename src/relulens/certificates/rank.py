@@ -1,10 +1,10 @@
-"""Full column rank, proved by an approximate inverse or by a shifted Cholesky factor."""
+"""Full column rank, proved by an approximate inverse or a Cholesky factor."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
 from relulens.certificates.rounding import UNIT, Array, gamma

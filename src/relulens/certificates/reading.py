@@ -139,7 +139,7 @@ def _linear_parts(
 
 
 def leaves_of(network: Network, node: int) -> tuple[int, ...]:
-    """Return the nodes that are not affine and that a node reads through affine ones."""
+    """Return the nodes, not affine, that a node reads through affine ones."""
     return _reach(network, node)[0]
 
 
@@ -178,7 +178,9 @@ def reading(network: Network, node: int) -> Reading:
         if not part.exact:
             ones = np.ones(width)
             radius += gamma(part.terms + 2) * (part.size @ ones) * (1 + 1e-12)
-    offset, error = _constants(network, nodes).get(node, (np.zeros(size), np.zeros(size)))
+    offset, error = _constants(network, nodes).get(
+        node, (np.zeros(size), np.zeros(size))
+    )
     return Reading(
         leaves=leaves,
         matrix=_beside(blocks, size),

@@ -23,7 +23,7 @@ class Recession:
     Either the stored direction does so exactly, or an exact one lies next to it: with R
     an approximate right inverse of the rows ``held`` that must stay at zero and
     ``a = |I - held R| < 1``, some d' with ``held d' = 0`` has ``|d - d'| <= |R|
-    |held d| / (1 - a)`` in the maximum norm, and the slack of all other rows exceeds it.
+    |held d| / (1 - a)`` in the maximum norm, and all other rows have more slack.
 
     Attributes:
         system: The rows.

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from relulens.certificates.rank import Reach, RankEvidence, reach_of
+from relulens.certificates.rank import RankEvidence, Reach, reach_of
 from relulens.certificates.rounding import Array, exact_dot, gamma
 from relulens.certificates.subjects import Weights, weights_of
 from relulens.certificates.system import System, Taken, numpy_of, take

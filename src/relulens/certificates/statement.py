@@ -1,6 +1,7 @@
 """The whole statement about one input: which rows are equal, below, and tight."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -223,14 +224,14 @@ def _layer(
 def _region(
     network: Network, weights: Weights, point: Array, tol: float, end: int
 ) -> Conditions:
-    """Return the inequalities of x's region, of all layers before the one asked about."""
+    """Return the inequalities of x's region, of all layers before this one."""
     found = arguments_at(weights, slice(0, end), point, tol)
     sign = read_signs(found, "exact")
     sides = one_side(found.value, sign)
     direction = sides.sign.copy()
     kept = np.ones(end, dtype=bool)
     starts = sorted((start, index) for index, start in weights.blocks.items())
-    for (start, index), (stop, _) in zip(starts, starts[1:], strict=False):
+    for (start, index), (stop, _) in pairwise(starts):
         node = network.nodes[index]
         if isinstance(node, Maximum):
             direction[start:stop] = 1.0

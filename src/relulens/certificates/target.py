@@ -9,7 +9,15 @@ from torch import Tensor
 from relulens.certificates.rounding import Array
 from relulens.errors import NotPolyhedralError, OffendingNode
 from relulens.graph.network import Network
-from relulens.graph.nodes import Affine, Coupled, Input, Maximum, Smooth, TwoSlope, sources
+from relulens.graph.nodes import (
+    Affine,
+    Coupled,
+    Input,
+    Maximum,
+    Smooth,
+    TwoSlope,
+    sources,
+)
 
 STRICTLY_MONOTONE = frozenset({
     "sigmoid", "tanh", "exp", "log", "sqrt", "reciprocal", "erf", "softsign",

@@ -129,7 +129,6 @@ class PreimageCertificate:
                 conditions.
         """
         given = weights if parts else None
-        kind = target_of(self.network, self.layer).kind
         match self.verdict:
             case "singleton" if statement.one_of_many:
                 return refused("other pieces of the union are not ruled out")
@@ -138,25 +137,26 @@ class PreimageCertificate:
             case "unbounded":
                 return self._open(self.recession, statement.cone(), given)
             case "bounded":
-                if not self._finite():
-                    closed = self._closed(self.recession, statement.cone(), given)
-                    if not closed:
-                        return closed
-                several = statement.one_of_many and not self._finite()
-                if several and isinstance(kind, Maximum):
-                    every = System(
-                        subject=statement.subject,
-                        equal=statement.equal.at(np.zeros(0, dtype=np.int64)),
-                        below=statement.equal.with_rows(statement.below),
-                    )
-                    closed = self._closed(self.union, every, given)
-                    if not closed:
-                        return closed
-                return self._open(self.tangent, statement.tangent(), given)
+                return self._bounded(statement, given)
             case "empty":
                 return self._empty(statement, weights)
             case _:
                 return refused(f"{self.verdict!r} is none of {', '.join(VERDICTS)}")
+
+    def _bounded(self, statement: Statement, given: Weights | None) -> Verification:
+        if not self._finite():
+            closed = self._closed(self.recession, statement.cone(), given)
+            kind = target_of(self.network, self.layer).kind
+            if closed and statement.one_of_many and isinstance(kind, Maximum):
+                every = System(
+                    subject=statement.subject,
+                    equal=statement.equal.at(np.zeros(0, dtype=np.int64)),
+                    below=statement.equal.with_rows(statement.below),
+                )
+                closed = self._closed(self.union, every, given)
+            if not closed:
+                return closed
+        return self._open(self.tangent, statement.tangent(), given)
 
     def _finite(self) -> bool:
         return self.limits is not None and self.limits.finite
@@ -167,7 +167,9 @@ class PreimageCertificate:
         if not isinstance(part, FullRank | PositiveSpanning):
             return refused("no proof that no direction is left")
         used = part.system
-        if not (_within(used.equal, system.equal) and _within(used.below, system.below)):
+        if not (
+            _within(used.equal, system.equal) and _within(used.below, system.below)
+        ):
             return refused("the proof uses conditions that the features do not give")
         if weights is None:
             return accepted("the proof is about these conditions")
@@ -180,9 +182,13 @@ class PreimageCertificate:
             return refused("no proof that a direction is left")
         used = part.system
         if not _within(system.equal, used.equal):
-            return refused("the direction is free of an equality that the features give")
+            return refused(
+                "the direction is free of an equality that the features give"
+            )
         if not _within(system.below, used.below.with_rows(used.equal)):
-            return refused("the direction is free of a condition that the features give")
+            return refused(
+                "the direction is free of a condition that the features give"
+            )
         if weights is None:
             return accepted("the proof is about these conditions")
         return part.check(weights)
@@ -199,7 +205,9 @@ class PreimageCertificate:
         for place, key in enumerate(_keys(rows)):
             source = known if place < used.equal.count else below
             if source.get(key) != stated[place]:
-                return refused("the proof uses conditions that the features do not give")
+                return refused(
+                    "the proof uses conditions that the features do not give"
+                )
         return part.check(weights)
 
 

@@ -54,7 +54,7 @@ def _line_minimum(s: Array, d: Array) -> float:
 
 
 def _newton_step(G: Array, s: Array) -> Array | None:
-    """Return the Newton step of the barrier, or nothing where its Hessian is singular."""
+    """Return the barrier's Newton step, or nothing where its Hessian is singular."""
     scaled = G / s[:, None]
     hessian = blas.dsyrk(1.0, scaled.T)
     factor, info = lapack.dpotrf(hessian, clean=0)

@@ -34,7 +34,7 @@ class Cone:
         certificate: The proof, checked; nothing if undecided.
         reason: Why it is undecided, or which proof it is.
         margin: For none the smallest multiplier over the largest, for some the slack of
-            the direction over its length; 0 on a boundary, nothing if rows were counted.
+            the direction over its length; 0 on a boundary, nothing if counted.
         kernel: What the equalities leave, if it was computed.
         inside: The inequalities on the kernel, if they were computed.
         iterations: Newton steps.
@@ -66,7 +66,9 @@ def decide(system: System, weights: Weights, left: Kernel | None = None) -> Cone
     k, p, n = system.equal.count, system.below.count, weights.ins
     if k < n and k + p <= n:
         count = RowCount(system=system, equalities=k, inequalities=p, columns=n)
-        return Cone(left="some", certificate=count, reason="fewer rows than coordinates")
+        return Cone(
+            left="some", certificate=count, reason="fewer rows than coordinates"
+        )
     equal = take(weights, system.equal).matrix
     below = take(weights, system.below).matrix
     if k >= n and left is None:
@@ -77,7 +79,11 @@ def decide(system: System, weights: Weights, left: Kernel | None = None) -> Cone
     if single is not None:
         reason = "one coordinate moves freely"
         return Cone(
-            left="some", certificate=single, reason=reason, margin=0.0, method="coordinate"
+            left="some",
+            certificate=single,
+            reason=reason,
+            margin=0.0,
+            method="coordinate",
         )
     try:
         left = kernel(equal) if left is None else left
@@ -85,7 +91,9 @@ def decide(system: System, weights: Weights, left: Kernel | None = None) -> Cone
             return _by_rank(system, weights, left)
         inside = projected(below, left.basis)
     except MemoryLimitError as error:
-        return Cone(left="undecided", certificate=None, reason=str(error), method="none")
+        return Cone(
+            left="undecided", certificate=None, reason=str(error), method="none"
+        )
     return _by_candidates(system, weights, left, inside)
 
 

@@ -11,7 +11,7 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 def _span(G: Array) -> tuple[int, Array]:
-    """Return the rank of unit rows, and an orthonormal basis [q, rank] of their span."""
+    """Return the rank of unit rows, and a basis [q, rank] of their span."""
     basis, triangle, _ = qr(G.T, mode="economic", pivoting=True, check_finite=False)
     pivots = np.abs(np.diag(triangle))
     rank = int((pivots > 100 * _EPS * max(G.shape) * pivots[0]).sum())

@@ -30,7 +30,9 @@ class Variable:
     size: int
 
 
-def variable_of(network: Network, target: Target, scope: str | None) -> tuple[str, Variable]:
+def variable_of(
+    network: Network, target: Target, scope: str | None
+) -> tuple[str, Variable]:
     """Return the scope that is meant and the variable it implies.
 
     Raises:
@@ -50,8 +52,8 @@ def variable_of(network: Network, target: Target, scope: str | None) -> tuple[st
         )
     if scope not in {None, "layer", "region", "network"}:
         raise InvalidArgumentError(
-            f"cannot use scope {scope!r}: it is none of 'layer', 'region' and 'network'."
-            " Pass one of these."
+            f"cannot use scope {scope!r}: it is none of 'layer', 'region' and"
+            " 'network'. Pass one of these."
         )
     if scope in {None, "layer"} or leaves == (0,):
         size = sum(int(np.prod(network.nodes[leaf].shape)) for leaf in leaves)

@@ -99,8 +99,8 @@ def _checked(asked: Question, features: object) -> Tensor:
     outside = (flat < low) | (flat > high)
     if outside.any():
         raise InvalidArgumentError(
-            f"cannot use features of layer {asked.target.name!r}: {int(outside.sum())} of"
-            f" {flat.size} lie outside its range {low.min():g}..{high.max():g}, the"
+            f"cannot use features of layer {asked.target.name!r}: {int(outside.sum())}"
+            f" of {flat.size} lie outside its range {low.min():g}..{high.max():g}, the"
             f" first is {flat[outside][0]:g}. Pass features the layer can give."
         )
     return values
@@ -213,7 +213,9 @@ def _answer(
             recession=found.recession,
         )
     return replace(
-        _result(asked, weights, statement, found.verdict, found.reason, certificate, 0.0),
+        _result(
+            asked, weights, statement, found.verdict, found.reason, certificate, 0.0
+        ),
         dimension=found.dimension,
         rank=found.rank,
         gap=found.gap,

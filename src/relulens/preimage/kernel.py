@@ -97,7 +97,7 @@ def _empty(n: int) -> Kernel:
 
 def _plain(unit: Array, kept: Indices, scale: Array) -> Kernel | None:
     """Return the kernel of rows that are clearly independent, else nothing."""
-    k, n = unit.shape
+    k = unit.shape[0]
     full, triangle = qr(unit.T, mode="full", check_finite=False)
     condition, info = lapack.dtrcon(triangle[:k])
     if info != 0 or condition < 1e-10:
@@ -106,9 +106,7 @@ def _plain(unit: Array, kept: Indices, scale: Array) -> Kernel | None:
     def solve(wanted: Array) -> Array:
         return solve_triangular(triangle[:k], full[:, :k].T @ wanted) / scale[kept]
 
-    return Kernel(
-        rank=k, gap=np.inf, basis=full[:, k:], independent=kept, solve=solve
-    )
+    return Kernel(rank=k, gap=np.inf, basis=full[:, k:], independent=kept, solve=solve)
 
 
 def _pivoted(unit: Array, kept: Indices, scale: Array) -> Kernel:
@@ -150,7 +148,9 @@ def _sparse_kernel(rows: Matrix) -> Kernel:
     block = lower[:rank]
     free = np.zeros((n, n - rank))
     if rank < n:
-        free[order[:rank]] = -solve_triangular(block, lower[rank:].T, lower=True, trans=1)
+        free[order[:rank]] = -solve_triangular(
+            block, lower[rank:].T, lower=True, trans=1
+        )
         free[order[rank:], np.arange(n - rank)] = 1.0
         free = qr(free, mode="economic", check_finite=False)[0]
 

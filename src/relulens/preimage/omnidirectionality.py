@@ -128,8 +128,8 @@ def _matrix(A: object) -> Matrix:
     if not np.isfinite(entries).all():
         bad = int((~np.isfinite(entries)).sum())
         raise NotFiniteError(
-            f"cannot test omnidirectionality: {bad} of {entries.size} entries are NaN or"
-            " infinite. Remove those rows."
+            f"cannot test omnidirectionality: {bad} of {entries.size} entries are NaN"
+            " or infinite. Remove those rows."
         )
     return matrix
 

@@ -41,8 +41,8 @@ def preimage(
     r"""Return how much a layer's features determine of what the layer reads.
 
     The pre-image of :math:`y = \mathrm{relu}(Ax + b)` is the polyhedron
-    :math:`A_S x + b_S = y_S,\; A_Z x + b_Z \le 0` with S the positive units: a singleton
-    iff the active and the tight rows leave no direction, bounded iff all rows leave none.
+    :math:`A_S x + b_S = y_S,\; A_Z x + b_Z \le 0` with S the positive units: a
+    singleton iff active and tight rows leave no direction, bounded iff all rows do.
 
     Args:
         network: The network.
@@ -53,8 +53,8 @@ def preimage(
         scope: ``"layer"``: in the space of all that the layer reads; ``"region"``: in
             the input space, on x's region; ``"network"``: in the input space. May be
             left out for a layer that reads the input alone, where all are one.
-        domain: A ``Box`` on the input, or a pair (A, b) for ``A v <= b`` on the variable;
-            the network's domain by default, where the variable is the input.
+        domain: A ``Box`` on the input, or a pair (A, b) for ``A v <= b`` on the
+            variable; the network's domain by default, where the variable is the input.
         tol: ``tol.sign`` says which arguments are zero to rounding.
         seed: For the parts of the search that are random.
         progress: Called with the number done and the number of all.
@@ -64,8 +64,8 @@ def preimage(
         ``"undecided"`` with the reason.
 
     Raises:
-        InvalidArgumentError: Both or none of ``x`` and ``features``, an unknown scope, a
-            domain that does not fit or does not hold x, features outside the range.
+        InvalidArgumentError: Both or none of ``x`` and ``features``, an unknown scope,
+            a domain that does not fit or does not hold x, features outside the range.
         ShapeError: An array has another shape than needed.
         UnknownNameError: No layer has this name.
         NotPolyhedralError: The layer is curved and may repeat values.
@@ -95,7 +95,7 @@ def preimage(
     if scope == "network" and asked.scope == "region":
         raise InvalidArgumentError(
             "cannot use scope 'network' on layer"
-            f" {asked.target.name!r}: the walk over regions is not built, 0 of its parts"
+            f" {asked.target.name!r}: the walk over regions is not built, 0 of 1 parts"
             " exist. Use scope='region' for x's region, or scope='layer'."
         )
     return _for_inputs(asked, points, progress)
@@ -174,10 +174,14 @@ def one_preimage(
     verdict, reason = found.verdict, found.reason
     if not statement.settled and len(set(readings)) > 1:
         verdict = "undecided"
-        reason = f"{statement.boundary.numel()} units are zero to rounding, and it matters"
+        reason = (
+            f"{statement.boundary.numel()} units are zero to rounding, and it matters"
+        )
     union: Closed | None = None
     if statement.one_of_many:
-        verdict, reason, union = _whole(asked, statement, weights, found, verdict, reason)
+        verdict, reason, union = _whole(
+            asked, statement, weights, found, verdict, reason
+        )
     certificate = _certificate(asked, x, verdict, found, union)
     if certificate is not None and not certificate.check(
         statement, weights, parts=False
@@ -236,7 +240,11 @@ def _whole(
     if verdict in {"unbounded", "undecided"}:
         return verdict, reason, None
     if verdict == "singleton":
-        return "undecided", "x's piece is a point, and other pieces are not ruled out", None
+        return (
+            "undecided",
+            "x's piece is a point, and other pieces are not ruled out",
+            None,
+        )
     if asked.finite or not isinstance(asked.target.kind, Maximum):
         return verdict, reason, None
     cone = whole_bounded(statement, weights)

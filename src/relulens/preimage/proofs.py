@@ -1,5 +1,7 @@
 """Turn what the solver found into certificates that their checkers accept."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from scipy.linalg import lapack, qr, solve_triangular
@@ -128,7 +130,9 @@ def prove_spanning(
         return None
     on_equal = kernel.solve(-np.asarray(lower.T @ factors))
     values = torch.from_numpy(np.concatenate([on_equal, factors]))
-    for evidence in _span_evidence(rows, equal.count, kernel, inside.rows[kept], factors * size):
+    for evidence in _span_evidence(
+        rows, equal.count, kernel, inside.rows[kept], factors * size
+    ):
         proof = PositiveSpanning(system=part, multipliers=values, evidence=evidence)
         if proof.check(weights):
             return proof
@@ -137,17 +141,27 @@ def prove_spanning(
 
 def _span_evidence(
     rows: Matrix, equal: int, kernel: Kernel, G: Array, size: Array
-) -> list[RankEvidence]:
+) -> Iterator[RankEvidence]:
+    """Give evidence to try: first from the rows with the largest multipliers."""
     if rows.shape[1] > INVERSE_COLUMNS:
-        return list(shifts_of(rows))
-    if equal > kernel.rank:
-        first = kernel.independent[: kernel.rank]
-    else:
-        first = np.arange(equal)
-    chosen = pivot_rows(G * size[:, None])
-    positions = np.concatenate([first, equal + chosen])
-    exact = inverse_of(rows, positions, torch.float64)
-    return [] if exact is None else [_narrowed(exact), exact]
+        yield from shifts_of(rows)
+        return
+    first = (
+        kernel.independent[: kernel.rank] if equal > kernel.rank else np.arange(equal)
+    )
+    count = 2 * G.shape[1] + 16
+    shares = [np.arange(G.shape[0])]
+    if G.shape[0] > 2 * count:
+        shares.insert(0, np.argpartition(-size, count)[:count])
+    for share in shares:
+        chosen = share[pivot_rows(G[share] * size[share, None])]
+        if chosen.size < G.shape[1]:
+            return
+        positions = np.concatenate([first, equal + chosen])
+        exact = inverse_of(rows, positions, torch.float64)
+        if exact is not None:
+            yield _narrowed(exact)
+            yield exact
 
 
 def coordinate_direction(
@@ -158,8 +172,8 @@ def coordinate_direction(
         free = np.asarray((equal != 0).sum(0)).reshape(-1) == 0
     else:
         free = np.ones(equal.shape[1], dtype=bool)
-    for sign in (1.0, -1.0):
-        opposed = np.asarray((below * sign > 0).sum(0)).reshape(-1) > 0
+    highest, lowest = _column_range(below)
+    for sign, opposed in ((1.0, highest > 0), (-1.0, lowest < 0)):
         for place in np.flatnonzero(free & ~opposed)[:1]:
             d = np.zeros(equal.shape[1])
             d[place] = sign
@@ -167,6 +181,17 @@ def coordinate_direction(
             if proof.check(weights):
                 return proof
     return None
+
+
+def _column_range(rows: Matrix) -> tuple[Array, Array]:
+    """Return the largest and the smallest entry of every column, zero included."""
+    if rows.shape[0] == 0:
+        return np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
+    if isinstance(rows, np.ndarray):
+        return rows.max(0, initial=0.0), rows.min(0, initial=0.0)
+    return rows.max(axis=0).toarray().reshape(-1), rows.min(axis=0).toarray().reshape(
+        -1
+    )
 
 
 def _exact(system: System, d: Array) -> Recession:
@@ -252,4 +277,3 @@ def _right_inverse(rows: Array, held: Indices, scale: Array) -> tuple[Indices, A
     kept = order[:rank]
     turned = solve_triangular(triangle[:rank, :rank], basis[:, :rank].T)
     return kept, turned.T / scale[held[kept]]
-

@@ -29,7 +29,9 @@ def _reduced(rows: Table, columns: int) -> tuple[Table, list[int]]:
         for i, row in enumerate(rows):
             if i != place and row[column]:
                 factor = row[column]
-                rows[i] = [a - factor * b for a, b in zip(row, rows[place], strict=True)]
+                rows[i] = [
+                    a - factor * b for a, b in zip(row, rows[place], strict=True)
+                ]
         pivots.append(column)
     return rows[: len(pivots)], pivots
 

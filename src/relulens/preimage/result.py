@@ -17,8 +17,8 @@ class Preimage:
 
     Attributes:
         verdict: ``"singleton"``: one value; ``"bounded"``: more than one, within a ball
-            (sometimes called finite, though there are infinitely many); ``"unbounded"``;
-            ``"empty"``; ``"undecided"``.
+            (sometimes called finite, though there are infinitely many);
+            ``"unbounded"``; ``"empty"``; ``"undecided"``.
         piece: The verdict on x's own piece, where the whole is a union (abs, maxima);
             else the verdict.
         dimension: Dimension of x's piece; nothing where it was not computed.

@@ -179,7 +179,9 @@ def _moved(
     z, length = farthest(G, g, restarts=restarts, seed=seed)
     if length == 0:
         return _none(x, "no linear program found another point")
-    found = _checked(asked, x, basis @ z, unbounded=False, reason="farthest point found")
+    found = _checked(
+        asked, x, basis @ z, unbounded=False, reason="farthest point found"
+    )
     return found
 
 
@@ -199,7 +201,9 @@ def _along(asked: Question, x: Tensor, direction: Array) -> Twin:
     scale = max(float(x.abs().max()), 1.0) * np.sqrt(unit.size)
     for power in range(6, -4, -1):
         step = unit * (scale * 10.0**power)
-        found = _checked(asked, x, step, unbounded=True, reason="along a free direction")
+        found = _checked(
+            asked, x, step, unbounded=True, reason="along a free direction"
+        )
         if found.x2 is not None:
             return found
     return _none(x, "a free direction is known only to rounding")
@@ -226,7 +230,9 @@ def _checked(
     limits = asked.limits
     if limits is not None and limits.low is not None and limits.high is not None:
         flat = x2.reshape(-1)
-        x2 = torch.minimum(torch.maximum(flat, limits.low), limits.high).reshape(x.shape)
+        x2 = torch.minimum(torch.maximum(flat, limits.low), limits.high).reshape(
+            x.shape
+        )
     difference = feature_difference(asked.network, asked.target.feature, x, x2)
     if not difference <= SAME:
         return _none(x, f"the features would differ by {difference:.2g}")
