@@ -55,10 +55,8 @@ def test_arguments_are_left_alone(map_):
 
 
 def test_arguments_in_any_memory_order(map_, dense):
-    if len(map_.in_shape) < 2:
-        pytest.skip("one order only")
     x = whole(3, *map_.in_shape, seed=5)
-    turned = x.transpose(1, -1).contiguous().transpose(1, -1)
+    turned = x.transpose(0, -1).contiguous().transpose(0, -1)
     assert_close(map_.apply(turned), map_.apply(x))
     y = whole(2, 1, *map_.out_shape, seed=5).expand(2, 3, *map_.out_shape)
     assert_close(map_.adjoint(y[:, 0]), map_.adjoint(y[:, 1].contiguous()))
