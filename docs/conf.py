@@ -1,6 +1,9 @@
 """Settings of the documentation's build."""
 
+import re
 from importlib.metadata import version as installed
+
+from sphinx.application import Sphinx
 
 project = "relulens"
 author = "the relulens authors"
@@ -36,3 +39,15 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "abort_on_example_error": True,
 }
+
+
+def escape_stars(
+    app: object, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Escape the star of shapes such as ``[N, *input_shape]``."""
+    lines[:] = [re.sub(r"(?<=, )\*(?=\w+\])", r"\\*", line) for line in lines]
+
+
+def setup(app: Sphinx) -> None:
+    """Connect what changes docstrings on their way to the page."""
+    app.connect("autodoc-process-docstring", escape_stars)

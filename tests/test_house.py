@@ -178,6 +178,11 @@ def test_importing_the_package_loads_nothing_slow():
 
 
 @pytest.mark.parametrize("name", relulens.__all__)
+def test_every_public_name_is_in_the_documentation(name):
+    assert f"relulens.{name}\n" in (ROOT / "docs/api.md").read_text().replace("`", "\n")
+
+
+@pytest.mark.parametrize("name", relulens.__all__)
 def test_results_are_frozen_values_that_compare_by_identity(name):
     function = getattr(relulens, name)
     if not inspect.isfunction(function):
