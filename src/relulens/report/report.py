@@ -16,6 +16,7 @@ from relulens.report.context import Progress, ReportContext, ReportOptions
 from relulens.report.folder import PAGE, SURVEY, Files, prepare, write_files
 from relulens.report.layers_table import layers_table, singular_value_arrays
 from relulens.report.page.render import Provenance, render
+from relulens.report.preimages import preimages_table
 from relulens.report.provenance import facts, provenance
 from relulens.report.remarks import remarks
 from relulens.report.samples import samples_table
@@ -26,6 +27,7 @@ from relulens.report.subject import Subject, subject
 from relulens.report.summary import summary
 from relulens.survey.catalogue import CATALOGUE
 from relulens.survey.survey import Survey, survey
+from relulens.survey.threads import thread_count
 
 BUDGET = 480.0
 """Seconds that a report may take unless told otherwise."""
@@ -36,7 +38,7 @@ PAGE_BYTES = 5_000_000
 OUT = "relulens-report"
 """Folder of a report that is not told where to go."""
 
-_SHARES = {"spectra": 0.4}
+_SHARES = {"spectra": 0.4, "preimage": 0.2, "preimage_depth": 0.15}
 """Parts of the budget that single questions may take, so that the others get theirs."""
 
 
@@ -138,7 +140,8 @@ def report(
         options = replace(options, command=_call(about, options, out))
     found = _ask(about, chosen, options, folder, progress)
     context = _context(about, found, options, begun)
-    contents = [(section, section.build(context)) for section in chosen]
+    with thread_count(1):
+        contents = [(section, section.build(context)) for section in chosen]
     setup = setup_lines(context, folder, about.embedded, recipe)
     return _written(folder, context, contents, found, setup, begun)
 
@@ -226,6 +229,7 @@ def _context(
         samples=samples,
         layers=layers_table(about.network, found),
         spectra=table.rename(columns={"status": "spectra_status"}),
+        preimages=preimages_table(found),
         values=singular_value_arrays(spectra),
         class_names=about.class_names,
         questions={

@@ -8,6 +8,7 @@ from relulens.survey.question import Question
 from relulens.survey.questions.activity import activity
 from relulens.survey.questions.boundary import boundary
 from relulens.survey.questions.prediction import prediction
+from relulens.survey.questions.preimage import preimage, preimage_depth
 from relulens.survey.questions.slope import slope
 from relulens.survey.questions.spectra import spectra
 
@@ -16,6 +17,8 @@ CATALOGUE: dict[str, Callable[[Network], Question]] = {
     "activity": activity,
     "slope": slope,
     "spectra": spectra,
+    "preimage": preimage,
+    "preimage_depth": preimage_depth,
     "boundary": boundary,
 }
 """Cheap questions first, so that a short budget answers most of them."""

@@ -1,12 +1,10 @@
 """Ask questions of a whole data set, in shards that a re-run completes."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 
 from relulens.data.data_set import DataSet
 from relulens.data.fitting import check_fits
@@ -22,6 +20,7 @@ from relulens.survey.plan import Plan, Task
 from relulens.survey.question import Question
 from relulens.survey.shards import BrokenShardError, read_shard
 from relulens.survey.tables import Answers, read_answers
+from relulens.survey.threads import thread_count
 
 _LOG = logging.getLogger("relulens")
 
@@ -115,7 +114,7 @@ def survey(
     todo, recomputed = _left(plan)
     counted = _Counter(plan, todo, progress)
     limits = Limits(total=budget, each={} if budgets is None else budgets)
-    with _threads(threads):
+    with thread_count(threads):
         reasons = runner.run(plan, todo, limits, counted.add)
     answers = {
         name: read_answers(plan, name, reasons.get(name, "not done"))
@@ -183,13 +182,3 @@ class _Counter:
         self._done += task.stop - task.start
         if self._progress is not None:
             self._progress(self._done, self._total)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
