@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from relulens.data.data_set import DataSet
 from relulens.data.fitting import check_fits
 from relulens.data.read import array_data
