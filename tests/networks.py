@@ -5,11 +5,23 @@ halves), so that float64 is exact and results compare with ``==``. ``POLYHEDRAL`
 the names without Smooth and Coupled nodes.
 """
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import TypeAlias
-
 import torch
+from network_parts import (
+    NETWORKS,
+    POLYHEDRAL,
+    Case,
+    case,
+    conv,
+    dense,
+    finish,
+    flat,
+    mlp,
+    relu,
+    start,
+    step,
+    whole,
+    windows,
+)
 from torch import Tensor
 
 from relulens.graph.coupled import (
@@ -34,127 +46,34 @@ from relulens.graph.maps import (
     composed,
 )
 from relulens.graph.maps.windows import Windows
-from relulens.graph.network import Network, Provenance
 from relulens.graph.smooth import GELU, SIGMOID, TANH
-from relulens.importers.builder import Builder, with_batch
+from relulens.importers.builder import with_batch
 from relulens.importers.layers import from_layers
 from relulens.importers.values import Value
 
-Case: TypeAlias = tuple[Network, Tensor]
-Ranges: TypeAlias = tuple[tuple[int, int, int], ...]
-Factory: TypeAlias = Callable[[], Case]
-NETWORKS: dict[str, Factory] = {}
-POLYHEDRAL: list[str] = []
+__all__ = [
+    "NETWORKS",
+    "POLYHEDRAL",
+    "conv",
+    "dense",
+    "finish",
+    "flat",
+    "relu",
+    "start",
+    "step",
+    "whole",
+    "windows",
+]
 
 
-def whole(*shape: int, seed: int = 0, most: int = 3) -> Tensor:
-    """Return whole numbers between ``-most`` and ``most`` as float64."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(-most, most + 1, shape, generator=generator).double()
-
-
-def _network(polyhedral: bool = True) -> Callable[[Factory], Factory]:
-    def register(factory: Factory) -> Factory:
-        name = factory.__name__
-        NETWORKS[name] = factory
-        if polyhedral:
-            POLYHEDRAL.append(name)
-        return factory
-
-    return register
-
-
-def windows(
-    size: Sequence[int],
-    stride: int = 1,
-    padding: int = 0,
-    dilation: int = 1,
-    ceil_mode: bool = False,
-) -> Windows:
-    """Return windows with the same numbers along every axis."""
-    rank = len(size)
-    return Windows(
-        tuple(size),
-        (stride,) * rank,
-        ((padding, padding),) * rank,
-        (dilation,) * rank,
-        ceil_mode,
-    )
-
-
-def start(*shape: int) -> tuple[Builder, Value]:
-    """Return a builder and its input."""
-    build = Builder()
-    return build, build.input("input", with_batch(shape))
-
-
-def finish(build: Builder, output: Value) -> Network:
-    """Return the network that ends at a value."""
-    return build.network(output, provenance=Provenance(format="layers"))
-
-
-def step(
-    build: Builder, name: str, x: Value, map_: LinearMap, bias: Tensor | None = None
-) -> Value:
-    """Add an affine node of one term, and let its name stand for it."""
-    build.parameters = (
-        (f"{name}.weight",)
-        if bias is None
-        else (
-            f"{name}.weight",
-            f"{name}.bias",
-        )
-    )
-    value = build.affine(name, [(x, map_)], bias, with_batch(map_.out_shape))
-    build.parameters = ()
-    build.cut(name, value)
-    return value
-
-
-def dense(build: Builder, name: str, x: Value, outs: int, seed: int = 0) -> Value:
-    """Add a dense layer with whole weights on a flat value."""
-    (ins,) = x.shape
-    weight = AlongAxis(whole(outs, ins, seed=seed), x.shape, 0)
-    return step(build, name, x, weight, whole(outs, seed=seed + 100))
-
-
-def flat(build: Builder, name: str, x: Value) -> Value:
-    """Flatten a value."""
-    size = int(torch.Size(x.shape).numel())
-    return step(build, name, x, Reshape(x.shape, (size,)))
-
-
-def conv(
-    build: Builder, name: str, x: Value, outs: int, kernel: Windows, seed: int = 0
-) -> Value:
-    """Add a convolution with whole weights."""
-    weight = whole(outs, x.shape[0], *kernel.size, seed=seed)
-    map_ = Convolution(weight, x.shape, kernel)
-    bias = whole(outs, *[1] * kernel.rank, seed=seed + 100)
-    return step(build, name, x, map_, bias)
-
-
-def relu(build: Builder, name: str, x: Value) -> Value:
-    """Add a ReLU."""
-    return build.two_slope(name, x, 0.0, operation="relu")
-
-
-def _mlp(widths: Sequence[int], seed: int = 0) -> Network:
-    pairs = pairwise(widths)
-    return from_layers([
-        (whole(o, i, seed=seed + k), whole(o, seed=seed + k + 50))
-        for k, (i, o) in enumerate(pairs)
-    ])
-
-
-@_network()
+@case()
 def one_unit() -> Case:
     """``relu(x)``, also at its kink."""
     network = from_layers([([[1.0]], [0.0]), ([[1.0]], [0.0])])
     return network, torch.tensor([[-2.0], [0.0], [3.0]], dtype=torch.float64)
 
 
-@_network()
+@case()
 def dead_unit() -> Case:
     """Three units, one off and one on wherever the samples lie."""
     first = [[1.0, 2.0], [1.0, 1.0], [1.0, -1.0]]
@@ -162,7 +81,7 @@ def dead_unit() -> Case:
     return network, whole(4, 2, seed=1)
 
 
-@_network()
+@case()
 def unread_unit() -> Case:
     """A unit that the output multiplies by zero."""
     network = from_layers([
@@ -172,7 +91,7 @@ def unread_unit() -> Case:
     return network, whole(4, 2, seed=1)
 
 
-@_network()
+@case()
 def duplicate_hyperplane() -> Case:
     """Units with one hyperplane, once the other way round."""
     first = [[1.0, 1.0], [2.0, 2.0], [-1.0, -1.0], [1.0, 0.0]]
@@ -180,7 +99,7 @@ def duplicate_hyperplane() -> Case:
     return network, whole(5, 2, seed=3)
 
 
-@_network()
+@case()
 def unit_on_the_point() -> Case:
     """A sample exactly on the hyperplanes of two units."""
     first = [[1.0, -1.0], [1.0, 1.0], [2.0, 1.0]]
@@ -188,7 +107,7 @@ def unit_on_the_point() -> Case:
     return network, torch.tensor([[1.0, 1.0], [0.0, 0.0]], dtype=torch.float64)
 
 
-@_network()
+@case()
 def residual() -> Case:
     """``x + W relu(V x)``, twice."""
     build, x = start(4)
@@ -202,7 +121,7 @@ def residual() -> Case:
     return finish(build, dense(build, "head", x, 2, seed=7)), whole(5, 4, seed=1)
 
 
-@_network()
+@case()
 def projected_residual() -> Case:
     """A convolutional block whose shortcut is a strided convolution of width one."""
     build, x = start(2, 6, 6)
@@ -233,19 +152,19 @@ def _images(count: int, size: int) -> Tensor:
     return torch.cat([whole(count, 1, size, size, seed=8), blank])
 
 
-@_network()
+@case()
 def max_pool() -> Case:
     """Convolution, ReLU, max-pool, dense; the last sample is blank, so it ties."""
     return _pooled(windows((2, 2), 2), 6, _images(3, 6))
 
 
-@_network()
+@case()
 def ragged_max_pool() -> Case:
     """A max-pool with padding, overlap and ceil mode."""
     return _pooled(windows((3, 3), 2, 1, 1, True), 6, _images(3, 6))
 
 
-@_network()
+@case()
 def leaky() -> Case:
     """A leaky ReLU with slope one quarter."""
     build, x = start(3)
@@ -254,7 +173,7 @@ def leaky() -> Case:
     return finish(build, dense(build, "head", y, 2, seed=2)), whole(5, 3, seed=3)
 
 
-@_network()
+@case()
 def parametric() -> Case:
     """A PReLU with a slope a channel, one of them negative, one above one."""
     build, x = start(1, 4, 4)
@@ -265,7 +184,7 @@ def parametric() -> Case:
     return finish(build, dense(build, "head", y, 2, seed=2)), whole(4, 1, 4, 4, seed=3)
 
 
-@_network()
+@case()
 def absolute_value() -> Case:
     """``|x|`` of a dense layer."""
     build, x = start(2)
@@ -274,7 +193,7 @@ def absolute_value() -> Case:
     return finish(build, dense(build, "head", y, 2, seed=2)), whole(5, 2, seed=3)
 
 
-@_network()
+@case()
 def clamp() -> Case:
     """A ReLU6 and a clamp between -1 and 2: two nodes, one layer each."""
     build, x = start(3)
@@ -287,31 +206,31 @@ def clamp() -> Case:
     return finish(build, dense(build, "head", y, 2, seed=3)), whole(6, 3, seed=4)
 
 
-@_network()
+@case()
 def bottleneck() -> Case:
     """Widths 5, 2, 5: slopes have rank two at most."""
-    return _mlp((5, 2, 5, 3), seed=1), whole(5, 5, seed=2)
+    return mlp((5, 2, 5, 3), seed=1), whole(5, 5, seed=2)
 
 
-@_network()
+@case()
 def wide() -> Case:
     """Two inputs, thirty units."""
-    return _mlp((2, 30, 2), seed=3), whole(5, 2, seed=2)
+    return mlp((2, 30, 2), seed=3), whole(5, 2, seed=2)
 
 
-@_network()
+@case()
 def deep() -> Case:
     """Eight layers of three units."""
-    return _mlp((3, *[3] * 8, 2), seed=4), whole(4, 3, seed=2)
+    return mlp((3, *[3] * 8, 2), seed=4), whole(4, 3, seed=2)
 
 
-@_network()
+@case()
 def plain_affine() -> Case:
     """No nonlinear operation at all."""
     return from_layers([(whole(2, 3), whole(2))]), whole(4, 3, seed=2)
 
 
-@_network()
+@case()
 def conv_avgpool() -> Case:
     """Convolutions, an average pool of 2 by 2, a global one, dense."""
     build, x = start(2, 6, 6)
@@ -323,7 +242,7 @@ def conv_avgpool() -> Case:
     return finish(build, dense(build, "head", y, 2, seed=3)), whole(3, 2, 6, 6, seed=4)
 
 
-@_network()
+@case()
 def concat() -> Case:
     """Two branches side by side, read together."""
     build, x = start(3)
@@ -340,7 +259,7 @@ def concat() -> Case:
     return finish(build, dense(build, "head", y, 2, seed=3)), whole(5, 3, seed=4)
 
 
-@_network()
+@case()
 def diamonds() -> Case:
     """Twelve affine diamonds in a row: 4,096 paths between two nonlinear nodes."""
     build, x = start(2)
@@ -371,7 +290,7 @@ def _placed(
     return composed(Reshape(both[1:], (1, *both[1:])), put)
 
 
-@_network()
+@case()
 def maximum_of_two() -> Case:
     """The entrywise maximum of two dense layers, and a maxout over groups of two."""
     build, x = start(3)
@@ -388,7 +307,7 @@ def maximum_of_two() -> Case:
     return finish(build, dense(build, "head", y, 2, seed=3)), whole(5, 3, seed=4)
 
 
-@_network(polyhedral=False)
+@case(polyhedral=False)
 def smooth() -> Case:
     """Tanh, GELU and a sigmoid after one another."""
     build, x = start(3)
@@ -399,7 +318,7 @@ def smooth() -> Case:
     return finish(build, dense(build, "head", y, 2, seed=5)), whole(5, 3, seed=6)
 
 
-@_network(polyhedral=False)
+@case(polyhedral=False)
 def product() -> Case:
     """A gate: the product of a ReLU and a sigmoid, then a quotient."""
     build, x = start(3)
@@ -412,7 +331,7 @@ def product() -> Case:
     return finish(build, dense(build, "head", y, 2, seed=4)), whole(5, 3, seed=5)
 
 
-@_network(polyhedral=False)
+@case(polyhedral=False)
 def softmax() -> Case:
     """Softmax with a mask, and a logarithm of a sum of exponentials."""
     build, x = start(4)
@@ -425,7 +344,7 @@ def softmax() -> Case:
     return finish(build, dense(build, "head", y, 2, seed=2)), whole(4, 4, seed=3)
 
 
-@_network(polyhedral=False)
+@case(polyhedral=False)
 def normalise() -> Case:
     """Layer normalisation between dense layers."""
     build, x = start(3)
@@ -435,7 +354,7 @@ def normalise() -> Case:
     return finish(build, dense(build, "head", y, 2, seed=3)), whole(4, 3, seed=4)
 
 
-@_network(polyhedral=False)
+@case(polyhedral=False)
 def attention() -> Case:
     """One head of attention on three positions of width two."""
     build, x = start(3, 2)
