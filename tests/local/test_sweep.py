@@ -9,7 +9,7 @@ from relulens.graph.network import Network
 from relulens.graph.nodes import Maximum, TwoSlope
 from relulens.importers.builder import with_batch
 from relulens.local.packing import plan
-from relulens.local.reach import colours, reaches
+from relulens.local.reach import coloured, conflicts, reaches
 from relulens.local.row_norms import row_norms
 
 
@@ -75,7 +75,7 @@ def test_no_position_reads_two_of_one_colour() -> None:
     tables = reaches(network, 0, watched)
     assert tables is not None
     for table in tables.values():
-        colour = colours([table])
+        colour = coloured(conflicts(table))
         for row in table:
             used = colour[row]
             assert len(used.unique()) == len(used)

@@ -1,7 +1,7 @@
 """A plan for pushing all columns of a Jacobian through a network, packed together."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from relulens.graph.network import Network
 from relulens.graph.nodes import Affine, Input
-from relulens.local.reach import colours, positions, reaches
+from relulens.local.reach import coloured, conflicts, positions, reaches
 from relulens.local.separation import separators
 
 GROWTH = 1.25
@@ -84,17 +84,17 @@ def plan(
     if tables is None or positions(network.nodes[start].shape) == 1:
         return _plain(network, start, stops, watch, tables, shrink)
     steps: list[Step] = []
-    begin, pending = start, _Stretch.empty()
+    width = positions(network.nodes[start].shape)
+    begin, last, pending = start, start - 1, _Stretch.empty(width)
     for stop in stops:
-        new = [i for i in sorted(shown & tables.keys()) if pending.last < i <= stop]
-        inside = [k for i in new for k in (i, *joint.get(i, ()))]
-        if not steps and not pending.nodes:
-            inside = [*inside, *joint.get(start, ())]
-        grown = pending.extended(tables, inside, stop)
-        if pending.nodes and grown.colours > GROWTH * pending.colours:
+        new = [i for i in sorted(shown) if last < i <= stop]
+        inside = [k for i in new for k in (i, *joint.get(i, ())) if k in tables]
+        read = [tables[i] for i in inside]
+        grown, last = pending.extended(read, stop), stop
+        if pending.last >= 0 and grown.colours > GROWTH * pending.colours:
             steps.append(_step(tables, begin, pending, watch, steps))
             begin = pending.last
-            grown = _Stretch.empty().extended(tables, inside, stop)
+            grown = _Stretch.empty(width).extended(read, stop)
         pending = grown
     steps.append(_step(tables, begin, pending, watch, steps))
     return tuple(steps)
@@ -109,28 +109,35 @@ def _stops_between(network: Network, start: int, end: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class _Stretch:
-    nodes: tuple[int, ...]
+    """A step in the making: which input positions must not share a colour."""
+
     last: int
+    conflict: Tensor
     colour: Tensor
 
     @classmethod
-    def empty(cls) -> "_Stretch":
-        return cls(nodes=(), last=-1, colour=torch.zeros(0, dtype=torch.int64))
+    def empty(cls, width: int) -> "_Stretch":
+        """Return the stretch without nodes."""
+        none = torch.zeros((width, width), dtype=torch.bool)
+        return cls(last=-1, conflict=none, colour=torch.zeros(width, dtype=torch.int64))
 
     @property
     def colours(self) -> int:
-        return int(self.colour.max()) + 1 if self.colour.numel() else 0
+        """Number of colours."""
+        return int(self.colour.max()) + 1
 
-    def extended(
-        self, tables: dict[int, Tensor], inside: list[int], stop: int
-    ) -> "_Stretch":
-        nodes = (*self.nodes, *(i for i in inside if i in tables))
-        # Reach repeats from node to node; equal tables add nothing.
-        different: list[Tensor] = []
-        for i in nodes:
-            if not any(_same(tables[i], other) for other in different):
-                different.append(tables[i])
-        return _Stretch(nodes=nodes, last=stop, colour=colours(different))
+    def extended(self, tables: Sequence[Tensor], stop: int) -> "_Stretch":
+        """Return the stretch with the reach of more nodes."""
+        if self.colours == len(self.colour):
+            return _Stretch(last=stop, conflict=self.conflict, colour=self.colour)
+        conflict = self.conflict
+        for place, table in enumerate(tables):
+            # Reach repeats from node to node.
+            if place == 0 or not _same(table, tables[place - 1]):
+                conflict = conflict | conflicts(table)
+        if _same(conflict, self.conflict) and self.last >= 0:
+            return _Stretch(last=stop, conflict=conflict, colour=self.colour)
+        return _Stretch(last=stop, conflict=conflict, colour=coloured(conflict))
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -150,22 +150,18 @@ def _windowed(places: np.ndarray, reach: Tensor) -> Tensor:
     return total
 
 
-def colours(tables: Iterable[Bool[Tensor, "_ input"]]) -> Int[Tensor, " input"]:
-    """Return colours such that no position reads two input positions of one colour.
+def conflicts(table: Bool[Tensor, "_ input"]) -> Bool[Tensor, "input input"]:
+    """Return which input positions some position of a node reads together."""
+    dense = table.float()
+    return dense.T @ dense > 0
 
-    Args:
-        tables: What the positions of some nodes read.
+
+def coloured(conflict: Bool[Tensor, "input input"]) -> Int[Tensor, " input"]:
+    """Return colours such that no two input positions of one colour are in conflict.
 
     Returns:
         A colour from zero up for every input position, by first fit in order.
     """
-    conflict: Tensor | None = None
-    for table in tables:
-        dense = table.float()
-        joint = dense.T @ dense > 0
-        conflict = joint if conflict is None else conflict | joint
-    if conflict is None:
-        return torch.zeros(0, dtype=torch.int64)
     count = conflict.shape[0]
     if bool(conflict.all()):
         return torch.arange(count)
