@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 
 from relulens.errors import InvalidArgumentError, NotFiniteError
 from relulens.preimage.omnidirectionality import omnidirectionality
+from relulens.preimage.statements import statements
 
 VERDICT = {True: "not", False: "omnidirectional"}
 
@@ -133,6 +134,17 @@ def test_sparse_matrices() -> None:
     rows = np.concatenate([eye, -eye])
     assert omnidirectionality(csr_array(rows)).verdict == "omnidirectional"
     assert omnidirectionality(csr_array(rows[:-1])).verdict == "not"
+
+
+def test_the_equivalent_statements_hold_together() -> None:
+    generator = np.random.default_rng(9)
+    for _ in range(150):
+        matrix = random_matrix(generator)
+        none = np.zeros((0, matrix.shape[1]), dtype=np.int64)
+        truth = not leaves_a_direction(none, matrix)
+        found = statements(matrix)
+        names = ("kernel", "half_space", "hull", "span", "stiemke")
+        assert [getattr(found, name) for name in names] == [truth] * 5
 
 
 def test_refusals() -> None:

@@ -80,7 +80,10 @@ def test_a_singleton_has_no_twin_and_others_have_one() -> None:
 
 
 def test_unbounded_twins_are_far() -> None:
-    net = from_layers([([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], None), ([[1.0, 1.0]], None)])
+    net = from_layers([
+        ([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], None),
+        ([[1.0, 1.0]], None),
+    ])
     found = twin(net, [[1.0, 2.0, 3.0]], layer=0)[0]
     assert found.unbounded
     assert found.distance > 100

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import zipfile
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -34,7 +35,7 @@ Certificate: TypeAlias = (
 Json: TypeAlias = object
 
 VERSION = 1
-_KINDS = {
+_KINDS: dict[str, Callable[..., object]] = {
     kind.__name__: kind
     for kind in (
         PreimageCertificate,
@@ -81,7 +82,7 @@ def write_certificate(path: str | Path, certificate: Certificate, /) -> Path:
     arrays["checksum"] = np.frombuffer(_checksum(arrays).encode(), dtype=np.uint8)
     target = Path(path)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     partial = target.with_name(target.name + ".part")
     partial.write_bytes(buffer.getvalue())
     os.replace(partial, target)

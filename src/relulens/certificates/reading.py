@@ -173,7 +173,8 @@ def reading(network: Network, node: int) -> Reading:
     radius = np.zeros(size)
     for leaf in leaves:
         width = int(np.prod(network.nodes[leaf].shape))
-        part = parts.get(leaf, _Part(*[csr_array((size, width))] * 2, 0, exact=True))
+        empty = csr_array((size, width))
+        part = parts.get(leaf, _Part(empty, empty, 0, exact=True))
         blocks.append(part.matrix)
         if not part.exact:
             ones = np.ones(width)

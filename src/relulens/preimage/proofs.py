@@ -220,9 +220,10 @@ def prove_recession(
         if proof is not None:
             return proof
     polished = rational_direction(rows, equal, scale, d)
-    if polished is not None and (proof := _exact(system, polished)).check(weights):
-        return proof
-    return None
+    if polished is None:
+        return None
+    exact = _exact(system, polished)
+    return exact if exact.check(weights) else None
 
 
 def _nearby(
