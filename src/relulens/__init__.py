@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from relulens.local.polytope import region_polytope as region_polytope
     from relulens.local.spectrum import singular_values as singular_values
     from relulens.local.templates import templates as templates
+    from relulens.preimage.geometry import Geometry as Geometry
+    from relulens.preimage.geometry import preimage_geometry as preimage_geometry
     from relulens.preimage.omnidirectionality import (
         omnidirectionality as omnidirectionality,
     )
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 _HOMES: dict[str, str] = {
     "Box": "relulens.graph.domain",
     "GenerativeModel": "relulens.reversal.generative",
+    "Geometry": "relulens.preimage.geometry",
     "Network": "relulens.graph.network",
     "Preimage": "relulens.preimage.result",
     "Tolerances": "relulens.graph.tolerances",
@@ -61,6 +64,7 @@ _HOMES: dict[str, str] = {
     "local_affine_map": "relulens.local.affine_map",
     "omnidirectionality": "relulens.preimage.omnidirectionality",
     "preimage": "relulens.preimage.preimage",
+    "preimage_geometry": "relulens.preimage.geometry",
     "random_likeness": "relulens.reversal.likeness",
     "read_certificate": "relulens.certificates.file",
     "refresh": "relulens.importers.refresh",
