@@ -38,7 +38,9 @@ _, region = np.unique(words, axis=0, return_inverse=True)
 shades = np.random.default_rng(0).permutation(region.max() + 1)[region]
 figure, ax = plt.subplots(figsize=(8, 5), layout="constrained")
 picture = shades.reshape(grid.shape[:2])
-ax.imshow(picture, extent=(-1.5, 2.5, -1, 1.5), origin="lower", cmap="Pastel1")
+ax.imshow(
+    picture, extent=(-1.5, 2.5, -1, 1.5), origin="lower", cmap="gist_ncar", alpha=0.4
+)
 ax.scatter(*chosen.T, c=labels[:40], s=8, cmap="coolwarm", zorder=3)
 for centre, radius in zip(chosen.tolist(), distance.distance.tolist(), strict=True):
     ax.add_patch(plt.Circle(centre, radius, fill=False, linewidth=0.8))

@@ -1,7 +1,7 @@
 """Collect the nodes of a network while an importer walks over a source model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from relulens.graph.nodes import (
     TwoSlope,
 )
 from relulens.graph.smooth import SmoothFunction
+from relulens.importers.assembly import assembled
 from relulens.importers.values import BatchAxis, Dims, Value, sample_shape
 
 
@@ -56,7 +57,7 @@ class Builder:
         return len(self.nodes) - 1
 
     def mark(self) -> "BuilderMark":
-        """Return what ``rewind`` needs to forget everything that is added from now on."""
+        """Return what ``rewind`` needs to forget all that is added from now on."""
         names = dict(self.cuts), dict(self._taken), dict(self._layer_names)
         return BuilderMark(len(self.nodes), len(self.layers), *names)
 
@@ -109,7 +110,12 @@ class Builder:
         return Value(self._add(node), dims)
 
     def linear(
-        self, name: str, x: Value, dims: Dims, *maps: LinearMap, bias: Tensor | None = None
+        self,
+        name: str,
+        x: Value,
+        dims: Dims,
+        *maps: LinearMap,
+        bias: Tensor | None = None,
     ) -> Value:
         """Add the maps of one value, applied one after another, plus a bias."""
         map_ = composed(*maps) if maps else Identity(x.shape)
@@ -145,16 +151,24 @@ class Builder:
         return Value(self._add(node), x.dims)
 
     def clamp(
-        self, name: str, x: Value, low: Tensor | float, high: Tensor | float, *, operation: str
+        self,
+        name: str,
+        x: Value,
+        low: Tensor | float,
+        high: Tensor | float,
+        *,
+        operation: str,
     ) -> Value:
-        """Add ``min(max(x, low), high)`` with ``low < high`` as an exact pair of ReLUs."""
+        """Add ``min(max(x, low), high)``, ``low < high``, as an exact pair of ReLUs."""
         low = torch.as_tensor(low, dtype=torch.float64)
         high = torch.as_tensor(high, dtype=torch.float64)
         same = Identity(x.shape)
         above = self.affine(f"{name}.above_low", [(x, same)], -low, x.dims)
         first = self._two_slope(f"{name}.low", above, 0.0, 1.0)
         negated = self._scaled(first, -1.0)
-        below = self.affine(f"{name}.below_high", [(first, negated)], high - low, x.dims)
+        below = self.affine(
+            f"{name}.below_high", [(first, negated)], high - low, x.dims
+        )
         second = self._two_slope(f"{name}.high", below, 0.0, 1.0)
         result = self.affine(name, [(second, negated)], high, x.dims)
         return self.layer(name, operation, (first, second), result)
@@ -186,7 +200,10 @@ class Builder:
     ) -> Value:
         """Add a maximum over groups of one value's entries."""
         node = Maximum(
-            name=self._name(name), shape=sample_shape(dims), source=x.node, groups=groups
+            name=self._name(name),
+            shape=sample_shape(dims),
+            source=x.node,
+            groups=groups,
         )
         value = Value(self._add(node), dims)
         return self.layer(name, operation, (value,), value)
@@ -208,7 +225,9 @@ class Builder:
 
     def smooth(self, name: str, x: Value, function: SmoothFunction) -> Value:
         """Add an elementwise function."""
-        node = Smooth(name=self._name(name), shape=x.shape, source=x.node, function=function)
+        node = Smooth(
+            name=self._name(name), shape=x.shape, source=x.node, function=function
+        )
         value = Value(self._add(node), x.dims)
         return self.layer(name, function.name, (value,), value)
 
@@ -252,9 +271,9 @@ class Builder:
         Raises:
             NotFiniteError: A coefficient is NaN or infinite.
         """
-        return _assemble(
-            self, output, provenance, domain, dtype, torch.device(device), source
-        )
+        draft = replace(self.partial(), output=output.node, provenance=provenance)
+        network = assembled(draft, dtype, torch.device(device))
+        return replace(network, domain=domain, source=source)
 
     def partial(self) -> Network:
         """Return all nodes so far, ending at the last, to describe a failed import."""
@@ -308,87 +327,3 @@ def _unique(name: str, taken: dict[str, int]) -> str:
 def with_batch(shape: Shape) -> Dims:
     """Return the axes of a value whose first axis is the batch."""
     return (BatchAxis(), *shape)
-
-
-def _assemble(
-    builder: Builder,
-    output: Value,
-    provenance: Provenance,
-    domain: Box | None,
-    dtype: torch.dtype,
-    device: torch.device,
-    source: object | None,
-) -> Network:
-    draft = Network(
-        nodes=tuple(builder.nodes), output=output.node, layers=tuple(builder.layers)
-    )
-    kept = sorted(draft.ancestors(output.node) | {0})
-    place = {old: new for new, old in enumerate(kept)}
-    layers = tuple(
-        Layer(
-            name=layer.name,
-            operation=layer.operation,
-            nodes=tuple(place[i] for i in layer.nodes),
-            output=place.get(layer.output, place[layer.nodes[-1]]),
-        )
-        for layer in builder.layers
-        if set(layer.nodes) <= place.keys()
-    )
-    return Network(
-        nodes=tuple(_moved(builder.nodes[i], place, dtype, device) for i in kept),
-        output=place[output.node],
-        layers=layers,
-        cuts={name: place[i] for name, i in builder.cuts.items() if i in place},
-        domain=domain,
-        dtype=dtype,
-        device=device,
-        provenance=provenance,
-        source=source,
-    )
-
-
-def _moved(
-    node: Node, place: dict[int, int], dtype: torch.dtype, device: torch.device
-) -> Node:
-    match node:
-        case Input():
-            return node
-        case Affine():
-            return Affine(
-                name=node.name,
-                shape=node.shape,
-                terms=tuple(
-                    Term(place[t.source], t.map.to(dtype, device)) for t in node.terms
-                ),
-                bias=None if node.bias is None else node.bias.to(device, dtype),
-                parameters=node.parameters,
-            )
-        case TwoSlope():
-            return TwoSlope(
-                name=node.name,
-                shape=node.shape,
-                source=place[node.source],
-                negative=node.negative.to(device, dtype),
-                positive=node.positive.to(device, dtype),
-            )
-        case Maximum():
-            return Maximum(
-                name=node.name,
-                shape=node.shape,
-                source=place[node.source],
-                groups=node.groups,
-            )
-        case Smooth():
-            return Smooth(
-                name=node.name,
-                shape=node.shape,
-                source=place[node.source],
-                function=node.function,
-            )
-        case Coupled():
-            return Coupled(
-                name=node.name,
-                shape=node.shape,
-                sources=tuple(place[i] for i in node.sources),
-                function=node.function.to(dtype, device),
-            )

@@ -19,7 +19,7 @@ def normalised(build: Builder, x: Value, mean: object, std: object) -> Value:
     Args:
         build: The builder.
         x: The input.
-        mean: Subtracted; a number, one a channel (the first axis), or the input's shape.
+        mean: Subtracted; a number, one a channel (first axis), or the input's shape.
         std: Divided by, likewise, positive.
 
     Raises:
@@ -46,8 +46,8 @@ def _by_channel(numbers: object, x: Value, word: str) -> Tensor:
     if given.ndim == 1 and shape and given.shape[0] == shape[0]:
         return given.reshape(-1, *[1] * (len(shape) - 1))
     raise InvalidArgumentError(
-        f"cannot normalise the input: {word} has shape {list(given.shape)}, and the input"
-        f" {list(shape)}. Pass one number, one a channel, or the input's shape."
+        f"cannot normalise the input: {word} has shape {list(given.shape)}, and the"
+        f" input {list(shape)}. Pass one number, one a channel, or the input's shape."
     )
 
 
@@ -72,7 +72,7 @@ def from_layers(
         device: Where every number lives.
 
     Returns:
-        The network; layer ``i`` is named ``"relu{i}"``, its pre-activation ``"linear{i}"``.
+        The network; layer ``i`` is ``"relu{i}"``, its pre-activation ``"linear{i}"``.
 
     Raises:
         InvalidArgumentError: No layers, or matrices whose sizes do not fit.
@@ -85,7 +85,8 @@ def from_layers(
     """
     if not layers:
         raise InvalidArgumentError(
-            "cannot make a network: 0 layers are given, and 1 is needed. Pass pairs (W, b)."
+            "cannot make a network: 0 layers are given, and 1 is needed. Pass pairs"
+            " (W, b)."
         )
     pairs = [_pair(i, weight, bias) for i, (weight, bias) in enumerate(layers)]
     build = Builder()
@@ -94,8 +95,8 @@ def from_layers(
     for i, (weight, bias) in enumerate(pairs):
         if x.shape != (weight.shape[1],):
             raise InvalidArgumentError(
-                f"cannot make layer {i}: its matrix reads {weight.shape[1]} numbers, and"
-                f" the layer before gives {x.shape[0]}. Pass matrices as [out, in]."
+                f"cannot make layer {i}: its matrix reads {weight.shape[1]} numbers,"
+                f" and the layer before gives {x.shape[0]}. Pass matrices as [out, in]."
             )
         build.parameters = (f"{i}.weight", f"{i}.bias")
         x = linear(build, f"linear{i}", x, weight, bias)
@@ -103,7 +104,9 @@ def from_layers(
         if i < len(pairs) - 1:
             x = build.two_slope(f"relu{i}", x, 0.0, operation="relu")
     provenance = Provenance(format="layers")
-    return build.network(x, provenance=provenance, domain=domain, dtype=dtype, device=device)
+    return build.network(
+        x, provenance=provenance, domain=domain, dtype=dtype, device=device
+    )
 
 
 def _pair(i: int, weight: object, bias: object) -> tuple[Tensor, Tensor | None]:

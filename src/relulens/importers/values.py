@@ -237,8 +237,8 @@ def broadcast_dims(first: Dims, second: Dims) -> Dims:
             )
     if sum(isinstance(dim, BatchAxis) for dim in joint) > 1:
         raise InvalidArgumentError(
-            f"cannot broadcast {describe_dims(first)} with {describe_dims(second)}: they"
-            " would have 2 batch axes, and 1 is possible. Inputs must not mix."
+            f"cannot broadcast {describe_dims(first)} with {describe_dims(second)}:"
+            " they would have 2 batch axes, and 1 is possible. Inputs must not mix."
         )
     return tuple(joint)
 

@@ -27,7 +27,7 @@ class ReluEffect:
         removed: Rows that the layer sets to zero, for every input.
         rank_drop: How much of the rank is gone.
         interlaces: Whether the two spectra interlace to rounding, as removing rows
-            must: value ``l`` after lies between values ``l`` and ``l + removed`` before.
+            must: value ``l`` after lies between ``l`` and ``l + removed`` before.
             Nothing unless every kept row is kept as it is.
     """
 

@@ -163,8 +163,8 @@ def _chosen(method: str | None, k: int | None, smaller: int) -> str | None:
         )
     if method == "lanczos" and k is None:
         raise InvalidArgumentError(
-            "cannot compute singular values by 'lanczos': k is missing, and it finds the"
-            " k largest. Pass k, or another method."
+            "cannot compute singular values by 'lanczos': k is missing, and it finds"
+            " the k largest. Pass k, or another method."
         )
     if method == "lanczos" and k is not None and k >= smaller:
         return "svd"

@@ -62,7 +62,7 @@ def largest_singular(
 
     Returns:
         The values, each with the norm of its residual: with unit vectors ``u`` and
-        ``v`` and ``A v = s u`` this is ``|A^T u - s v|``; a singular value is that near.
+        ``v`` and ``A v = s u`` it is ``|A^T u - s v|``; a singular value is that near.
 
     Raises:
         SolverError: The iteration did not converge.

@@ -41,7 +41,9 @@ def add(build: Builder, name: str, x: Operand, y: Operand, alpha: float = 1.0) -
         dims = broadcast_dims(x.dims, y.dims)
         left, right = expand(build, name, x, dims), expand(build, name, y, dims)
         second = Identity(right.shape) if alpha == 1.0 else _times(alpha, right)
-        return build.affine(name, [(left, Identity(left.shape)), (right, second)], None, dims)
+        return build.affine(
+            name, [(left, Identity(left.shape)), (right, second)], None, dims
+        )
     if isinstance(x, Value):
         shifted, constant = x, alpha * as_float(_number(y))
         return _shift(build, name, shifted, constant)
@@ -82,7 +84,7 @@ def _shift(build: Builder, name: str, x: Value, constant: Tensor) -> Value:
 
 
 def _without_batch(constant: Tensor, dims: Dims) -> Dims:
-    """Return a constant's axes, with the batch axis where it meets one of length one."""
+    """Return a constant's axes, the batch axis where it meets one of length one."""
     shape: list[int | BatchAxis] = list(constant.shape)
     for back in range(1, min(len(shape), len(dims)) + 1):
         dim = dims[-back]
@@ -91,7 +93,9 @@ def _without_batch(constant: Tensor, dims: Dims) -> Dims:
     return tuple(shape)
 
 
-def subtract(build: Builder, name: str, x: Operand, y: Operand, alpha: float = 1.0) -> Value:
+def subtract(
+    build: Builder, name: str, x: Operand, y: Operand, alpha: float = 1.0
+) -> Value:
     """Return ``x - alpha * y``."""
     return add(build, name, x, y, -alpha)
 
@@ -134,7 +138,7 @@ def divide(build: Builder, name: str, x: Operand, y: Operand) -> Value:
 def maximum(
     build: Builder, name: str, x: Operand, y: Operand, *, least: bool = False
 ) -> Value:
-    """Return the entrywise maximum, or the minimum as a negated maximum of negatives."""
+    """Return the entrywise maximum, or minimum as negated maximum of negatives."""
     if not isinstance(x, Value):
         x, y = y, x
     if not isinstance(x, Value):
@@ -228,7 +232,9 @@ def _matmul_left(build: Builder, name: str, x: Tensor, y: Value) -> Value:
     if x.ndim == 2 or x[..., 0, 0].numel() == 1:
         axis = y.axis(-2)
         dims = (*y.dims[:-2], x.shape[-2], y.dims[-1])
-        return build.linear(name, y, dims, AlongAxis(x.reshape(x.shape[-2:]), y.shape, axis))
+        return build.linear(
+            name, y, dims, AlongAxis(x.reshape(x.shape[-2:]), y.shape, axis)
+        )
     return _grouped(build, name, x, y)
 
 

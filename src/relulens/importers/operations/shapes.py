@@ -24,13 +24,19 @@ def reshape(build: Builder, name: str, x: Value, dims: Dims) -> Value:
 
 
 def reshape_to(
-    build: Builder, name: str, x: Value, target: Sequence[int], batch_axis: int | None = None
+    build: Builder,
+    name: str,
+    x: Value,
+    target: Sequence[int],
+    batch_axis: int | None = None,
 ) -> Value:
     """Reshape to lengths that hold for a batch of one; the batch axis is found."""
     return reshape(build, name, x, reshaped_dims(x.dims, target, batch_axis))
 
 
-def flatten(build: Builder, name: str, x: Value, start: int = 1, end: int = -1) -> Value:
+def flatten(
+    build: Builder, name: str, x: Value, start: int = 1, end: int = -1
+) -> Value:
     """Merge the axes from ``start`` to ``end``."""
     rank = max(x.rank, 1)
     first, last = source_axis(start, rank), source_axis(end, rank)
@@ -56,9 +62,7 @@ def permute(build: Builder, name: str, x: Value, order: Sequence[int]) -> Value:
     """Put the source's axes into another order."""
     axes = [source_axis(axis, x.rank) for axis in order]
     starts = [len(sample_shape(x.dims[:place])) for place in range(x.rank)]
-    widths = [
-        len(dim.parts()) if isinstance(dim, BatchAxis) else 1 for dim in x.dims
-    ]
+    widths = [len(dim.parts()) if isinstance(dim, BatchAxis) else 1 for dim in x.dims]
     moved = [starts[axis] + i for axis in axes for i in range(widths[axis])]
     dims = tuple(x.dims[axis] for axis in axes)
     if moved == sorted(moved):
@@ -110,6 +114,8 @@ def expand(build: Builder, name: str, x: Value, dims: Dims) -> Value:
         else:
             shape.append(old)
     wanted = sample_shape(joint)
-    axes = tuple(i for i, (a, b) in enumerate(zip(shape, wanted, strict=True)) if a != b)
+    axes = tuple(
+        i for i, (a, b) in enumerate(zip(shape, wanted, strict=True)) if a != b
+    )
     repeat = Adjoint(SumOver(wanted, axes))
     return build.linear(name, x, joint, Reshape(x.shape, tuple(shape)), repeat)
