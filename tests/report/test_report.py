@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,8 +22,10 @@ from relulens.errors import (
 )
 from relulens.graph.domain import Box
 from relulens.importers.layers import from_layers
+from relulens.report.building import built
 from relulens.report.columns import LAYER_COLUMNS, SAMPLE_COLUMNS
 from relulens.report.report import report
+from relulens.report.section import Section, SectionContent
 from relulens.report.sections import SECTIONS
 
 FILES = {"index.html", "samples.parquet", "layers.parquet", "summary.json", "survey"}
@@ -130,6 +133,31 @@ def test_budget_zero_gives_a_page_with_nulls_and_the_way_on(case, tmp_path):
     full = report(*case, out=tmp_path / "r", budget=None)
     assert full.summary["complete"] is True
     assert not full.samples["boundary_distance"].isna().any()
+
+
+def test_long_sections_are_left_out_when_the_time_is_up():
+    def never(context):
+        raise AssertionError
+
+    def context(left):
+        return SimpleNamespace(seconds_left=lambda: left)
+
+    def section(seconds, build):
+        return Section(
+            name="long",
+            title="",
+            questions=(),
+            seconds=seconds,
+            bytes_=0,
+            build=build,
+        )
+
+    undone = built(section(20, never), context(19.0)).undone
+    assert undone is not None
+    assert "19 s of the budget are left and it may take 20 s" in undone
+    content = SectionContent(sentences=("so",), check="")
+    assert built(section(20, lambda _: content), context(21.0)) is content
+    assert built(section(2, lambda _: content), context(0.0)) is content
 
 
 def test_infinite_budgets_are_none(case, tmp_path):
@@ -323,7 +351,8 @@ def test_the_page_says_how_to_read_the_same_data(tmp_path, case):
 
 def test_the_checks_on_the_page_run_as_they_stand(tmp_path):
     """What the page says to run again runs, on the example that ships."""
-    made = report(out=tmp_path / "r", samples=6, seed=1)
+    sections = ["overview", "data", "spectra", "templates", "margins"]
+    made = report(out=tmp_path / "r", samples=6, seed=1, sections=sections)
     assert made.summary["inputs"] == 6
     page = (made.path / "index.html").read_text(encoding="utf-8")
     found = re.findall(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL)
@@ -334,7 +363,7 @@ def test_the_checks_on_the_page_run_as_they_stand(tmp_path):
     exec(setup, names)
     assert len(names["x"]) == len(names["samples"]) == 6
     checks = [block for block in blocks if block not in {setup, command}]
-    assert len(checks) == len(SECTIONS)
+    assert len(checks) == len(sections)
     for check in checks:
         exec(check, names)
     again = eval(command, names)

@@ -12,6 +12,7 @@ import torch
 
 from relulens.errors import InvalidArgumentError
 from relulens.graph.network import Network
+from relulens.report.building import built
 from relulens.report.context import Progress, ReportContext, ReportOptions
 from relulens.report.folder import PAGE, SURVEY, Files, prepare, write_files
 from relulens.report.layers_table import layers_table, singular_value_arrays
@@ -141,7 +142,7 @@ def report(
     found = _ask(about, chosen, options, folder, progress)
     context = _context(about, found, options, begun)
     with thread_count(1):
-        contents = [(section, section.build(context)) for section in chosen]
+        contents = [(section, built(section, context)) for section in chosen]
     setup = setup_lines(context, folder, about.embedded, recipe)
     return _written(folder, context, contents, found, setup, begun)
 
