@@ -31,8 +31,8 @@ INTRODUCTION = """\
 
 ## Every analysis on four kinds of network
 
-Seconds, and on how many inputs, measured by `scripts/limits_table.py` on one thread of
-a shared machine: read them as orders of magnitude. A refusal is named. Slopes and
+Processor seconds, and on how many inputs, measured by `scripts/limits_table.py` on one
+thread of a shared machine: read them as orders of magnitude. A refusal is named. Slopes and
 spectra are those of the output unless a layer is named; *all values* of a layer in the
 middle need its whole slope.
 """
@@ -134,7 +134,7 @@ def cell(
     subject: Subject, inputs: int, ask: Callable[[rl.Network, torch.Tensor], object]
 ) -> str:
     network, x = subject
-    begun = time.monotonic()
+    begun = time.process_time()
     signal.alarm(2 * SECONDS)
     try:
         said = ask(network, x[:inputs])
@@ -146,7 +146,8 @@ def cell(
         signal.alarm(0)
     if isinstance(said, str) and said:
         return said
-    return f"{time.monotonic() - begun:.2g} s ({inputs})"
+    spent = time.process_time() - begun
+    return f"{spent:.0f} s ({inputs})" if spent >= 10 else f"{spent:.2g} s ({inputs})"
 
 
 def stop(signal_number: int, frame: FrameType | None) -> None:

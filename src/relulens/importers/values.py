@@ -167,9 +167,10 @@ def reshaped_dims(dims: Dims, target: Sequence[int], batch_axis: int | None) -> 
             f" {math.prod(target)}. Give a shape of the same size."
         )
     old = batch_position(dims)
-    if old is None:
+    held = None if old is None else dims[old]
+    if not isinstance(held, BatchAxis):
         return tuple(target)
-    ahead = math.prod(lengths(dims[:old])) * dims[old].before
+    ahead = math.prod(lengths(dims[:old])) * held.before
     places = list(range(len(target))) if batch_axis is None else [batch_axis]
     # An axis that can be the batch alone goes before one that merges it with others.
     places.sort(key=lambda i: (math.prod(target[:i]) != ahead, target[i] != 1))

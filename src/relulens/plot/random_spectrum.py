@@ -28,7 +28,7 @@ def random_spectrum(layer: LayerLikeness, ax: Axes | None = None) -> Axes:
     trained = layer.singular_values.numpy(force=True)
     initial = layer.initial_singular_values.numpy(force=True) * scale / before
     top = 1.05 * max(trained.max(), initial.max(), layer.law[1])
-    bins = np.linspace(0.0, top, min(41, 4 + int(3 * np.sqrt(len(trained)))))
+    bins = np.linspace(0.0, top, min(41, 4 + int(3 * np.sqrt(len(trained))))).tolist()
     ax.hist(trained, bins, density=True, color=BLUE, alpha=0.55, label="these weights")
     ax.hist(
         initial,

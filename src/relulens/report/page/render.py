@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -88,9 +89,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["figure"] = figure_markup
-    environment.filters["cell"] = cell_text
-    environment.filters["numeric"] = numeric
+    ours: dict[str, Any] = {
+        "figure": figure_markup,
+        "cell": cell_text,
+        "numeric": numeric,
+    }
+    environment.filters.update(ours)
     return environment
 
 
