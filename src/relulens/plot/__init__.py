@@ -8,6 +8,7 @@ from relulens.plot.relu_effect import relu_effect
 from relulens.plot.spectrum import spectrum
 from relulens.plot.split import logit_split
 from relulens.plot.templates import templates
+from relulens.plot.verdict_histogram import verdict_histogram
 
 __all__ = [
     "certified_share",
@@ -19,4 +20,5 @@ __all__ = [
     "relu_effect",
     "spectrum",
     "templates",
+    "verdict_histogram",
 ]

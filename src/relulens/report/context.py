@@ -64,6 +64,8 @@ class ReportContext:
         spectra: A row per input and cut of the ``spectra`` question, with the columns
             input, layer (index, -1 the output), name, at, largest, smallest, rank,
             count, complete, spectra_status.
+        preimages: A row per input and layer of the questions ``preimage`` and
+            ``preimage_depth``, with input, question, status and their columns.
         values: Singular values, largest first, by ``(input, layer, at)``.
         class_names: One name per output, if the outputs are classes that have names.
         questions: Per question, how many of its rows are done, of how many, and why
@@ -77,6 +79,7 @@ class ReportContext:
     samples: pd.DataFrame
     layers: pd.DataFrame
     spectra: pd.DataFrame
+    preimages: pd.DataFrame
     values: Mapping[tuple[int, int, str], np.ndarray]
     class_names: tuple[str, ...] | None
     questions: Mapping[str, Progress]
