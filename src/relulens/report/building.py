@@ -23,8 +23,8 @@ def built(section: Section, context: ReportContext) -> SectionContent:
     if section.seconds > LONG and left < section.seconds:
         reason = (
             f"{section.name}: left out, since {left:.0f} s of the budget are left and"
-            f" it may take {section.seconds:.0f} s. The same command with a larger budget"
-            " writes it; answers that are there are not computed again."
+            f" it may take {section.seconds:.0f} s. The same command with a larger"
+            " budget writes it; answers that are there are not computed again."
         )
         return SectionContent(
             sentences=("There was no time for this section.",), check="", undone=reason
