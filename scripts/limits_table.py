@@ -32,9 +32,9 @@ INTRODUCTION = """\
 ## Every analysis on four kinds of network
 
 Processor seconds, and on how many inputs, measured by `scripts/limits_table.py` on one
-thread of a shared machine: read them as orders of magnitude. A refusal is named. Slopes and
-spectra are those of the output unless a layer is named; *all values* of a layer in the
-middle need its whole slope.
+thread of a shared machine: read them as orders of magnitude. A refusal is named.
+Slopes and spectra are those of the output unless a layer is named; *all values* of a
+layer in the middle need its whole slope.
 """
 REST = """
 ## What is not exact, or not there
