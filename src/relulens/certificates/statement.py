@@ -164,7 +164,8 @@ def statement_at(
     found = arguments_at(weights, slice(start, None), point.numpy(), tol)
     own = _layer(network, target, x, found, read_signs(found, reading), tol)
     parts.append(_moved(own, start))
-    zero = np.flatnonzero(found.sign == 0) if isinstance(target.kind, TwoSlope) else []
+    ties = isinstance(target.kind, TwoSlope)
+    zero = np.flatnonzero((found.sign == 0) & ties)
     active = int(own.equal.size)
     unsettled = bool((found.settled[zero] == 2).any()) if len(zero) else False
     both = joined(parts)

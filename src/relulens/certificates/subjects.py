@@ -135,9 +135,10 @@ def weights_of(subject: Subject) -> Weights:
             return _weights(held, zeros, zeros, zeros, None)
         case LayerMap(network=network, node=node):
             read = reading(network, node)
-            rows: Matrix = read.matrix
-            if 8 * rows.shape[0] * rows.shape[1] <= DENSE_BYTES:
-                rows = np.ascontiguousarray(rows.toarray())
+            small = 8 * read.matrix.shape[0] * read.matrix.shape[1] <= DENSE_BYTES
+            rows: Matrix = (
+                np.ascontiguousarray(read.matrix.toarray()) if small else read.matrix
+            )
             return _weights(
                 rows, read.offset, read.radius, read.offset_radius, subject.domain
             )

@@ -23,10 +23,10 @@ class _Products(LinearOperator):
         self._forward, self._backward = forward, backward
         super().__init__(dtype=np.dtype(np.float64), shape=shape)
 
-    def _matvec(self, x: NDArray[np.float64]) -> NDArray[np.float64]:  # pyrefly: ignore
+    def _matvec(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         return self._forward(x.reshape(-1, 1)).ravel()
 
-    def _rmatvec(self, x: NDArray[np.float64]) -> NDArray[np.float64]:  # pyrefly: ignore
+    def _rmatvec(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         return self._backward(x.reshape(-1, 1)).ravel()
 
 

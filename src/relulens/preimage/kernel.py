@@ -135,7 +135,7 @@ def _gap(pivots: Array, rank: int) -> float:
     return float(pivots[rank - 1] / max(pivots[rank], 1e-300))
 
 
-def _sparse_kernel(rows: Matrix) -> Kernel:
+def _sparse_kernel(rows: csr_array) -> Kernel:
     """Return the kernel from a pivoted Cholesky factor of ``rows^T rows``."""
     k, n = rows.shape
     scale = norms(rows)

@@ -67,7 +67,8 @@ def _recession(vector: Array) -> Candidate:
 def _few(G: Array) -> Iterator[tuple[str, Candidate]]:
     """Solve ``G z = -1``; if the rows are dependent, a null vector answers."""
     if G.shape[0]:
-        z = np.linalg.lstsq(G, -np.ones(G.shape[0]), rcond=None)[0]
+        solved = np.linalg.lstsq(G, -np.ones(G.shape[0]), rcond=None)[0]
+        z = np.asarray(solved, dtype=np.float64)
         if (G @ z).max() < -0.5:
             yield "few rows", _recession(z)
     null = _null_vector(G)
