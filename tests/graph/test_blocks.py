@@ -7,9 +7,11 @@ from networks import NETWORKS, POLYHEDRAL
 from resnet import resnet20
 
 from relulens.errors import MemoryLimitError
+from relulens.graph.absolute import absolute
 from relulens.graph.blocks import blocks
 from relulens.graph.maps import Diagram, Identity
 from relulens.importers.layers import from_layers
+from relulens.importers.load import load
 
 
 def _stacked(values, indices, count):
@@ -106,3 +108,12 @@ def test_assembled_matrices_keep_within_the_limit():
     assert form.to_sparse("B", limit=16 * 60).nnz <= 60
     with pytest.raises(MemoryLimitError):
         form.to_sparse("B", limit=16 * 10)
+
+
+def test_the_form_of_a_published_residual_network(shared):
+    network = load(shared / "models" / "cifar10-resnet20.onnx")
+    form = blocks(network)
+    assert form.state_size == form.argument_size == network.state_size == 188_416
+    assert all(j < form.arguments[i].block for i, j in form.A)
+    assert len(form.A) == 27
+    assert absolute(form).exact

@@ -1,6 +1,7 @@
 """Evaluate a network."""
 
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from relulens.graph.freeze import node_values
@@ -9,7 +10,7 @@ from relulens.graph.network import Network
 
 def evaluate(
     network: Network, x: object, /, *, layer: int | str | None = None
-) -> Tensor:
+) -> Float64[Tensor, "batch ..."]:
     """Return the network's output, or the features of a layer, for every input.
 
     Args:

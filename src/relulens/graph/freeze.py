@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from relulens.graph.network import Network, last_uses
@@ -75,7 +76,7 @@ def node_value(node: Node, values: Mapping[int, Tensor], x: Tensor) -> Tensor:
 
 
 def node_values(
-    network: Network, x: Tensor, wanted: Collection[int]
+    network: Network, x: Float[Tensor, "batch ..."], wanted: Collection[int]
 ) -> dict[int, Tensor]:
     """Return the values of some nodes, in one forward pass that frees what it can.
 
@@ -167,7 +168,12 @@ def frozen_part(frozen: Frozen, points: slice) -> Frozen:
     )
 
 
-def freeze(network: Network, x: Tensor, end: int, keep: Collection[int] = ()) -> Frozen:
+def freeze(
+    network: Network,
+    x: Float[Tensor, "batch ..."],
+    end: int,
+    keep: Collection[int] = (),
+) -> Frozen:
     """Evaluate up to a node and keep what every nonlinear operation did.
 
     Args:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import assert_never
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from relulens.errors import OffendingNode, UnboundedError
@@ -87,7 +88,10 @@ def _node_image(node: Node, values: Mapping[int, Bounds], box: Bounds) -> Bounds
 
 
 def interval(
-    network: Network, low: Tensor, high: Tensor, wanted: Collection[int]
+    network: Network,
+    low: Float[Tensor, "batch ..."],
+    high: Float[Tensor, "batch ..."],
+    wanted: Collection[int],
 ) -> dict[int, Bounds]:
     """Return bounds of nodes for inputs between two bounds, by interval arithmetic.
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from relulens.graph.freeze import Frozen, frozen_part
@@ -27,7 +28,7 @@ def _between(frozen: Frozen, start: int, end: int) -> list[int]:
 
 def tangent_walk(
     frozen: Frozen,
-    directions: Tensor,
+    directions: Float[Tensor, "rows ..."],
     *,
     start: int = 0,
     end: int | None = None,
@@ -70,8 +71,12 @@ def tangent_walk(
 
 
 def tangent(
-    frozen: Frozen, directions: Tensor, *, start: int = 0, end: int | None = None
-) -> Tensor:
+    frozen: Frozen,
+    directions: Float[Tensor, "rows ..."],
+    *,
+    start: int = 0,
+    end: int | None = None,
+) -> Float[Tensor, "rows ..."]:
     """Return the Jacobian between two nodes times directions.
 
     Args:
@@ -99,7 +104,7 @@ def adjoint_walk(
     *,
     start: int = 0,
     visit: Callable[[int, Tensor], None] | None = None,
-) -> Tensor:
+) -> Float[Tensor, "rows ..."]:
     """Pull weights at some nodes back to an earlier one, by the chain rule.
 
     Args:
@@ -144,8 +149,12 @@ def adjoint_walk(
 
 
 def adjoint(
-    frozen: Frozen, weights: Tensor, *, start: int = 0, end: int | None = None
-) -> Tensor:
+    frozen: Frozen,
+    weights: Float[Tensor, "rows ..."],
+    *,
+    start: int = 0,
+    end: int | None = None,
+) -> Float[Tensor, "rows ..."]:
     """Return the transposed Jacobian between two nodes times weights.
 
     Args:
