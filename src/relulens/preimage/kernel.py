@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 from scipy.linalg import lapack, qr, solve_triangular
+from scipy.sparse import csr_array
 
 from relulens.certificates.rounding import Array
 from relulens.certificates.subjects import Matrix
