@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from relulens.local.templates import templates as templates
     from relulens.preimage.geometry import Geometry as Geometry
     from relulens.preimage.geometry import preimage_geometry as preimage_geometry
+    from relulens.preimage.injectivity import Injectivity as Injectivity
+    from relulens.preimage.injectivity import injectivity as injectivity
     from relulens.preimage.omnidirectionality import (
         omnidirectionality as omnidirectionality,
     )
@@ -48,6 +50,7 @@ _HOMES: dict[str, str] = {
     "Box": "relulens.graph.domain",
     "GenerativeModel": "relulens.reversal.generative",
     "Geometry": "relulens.preimage.geometry",
+    "Injectivity": "relulens.preimage.injectivity",
     "Network": "relulens.graph.network",
     "Preimage": "relulens.preimage.result",
     "Tolerances": "relulens.graph.tolerances",
@@ -60,6 +63,7 @@ _HOMES: dict[str, str] = {
     "from_sklearn": "relulens.importers.scikit_learn",
     "from_torch": "relulens.importers.torch_export",
     "generate": "relulens.reversal.reverse",
+    "injectivity": "relulens.preimage.injectivity",
     "load": "relulens.importers.load",
     "local_affine_map": "relulens.local.affine_map",
     "omnidirectionality": "relulens.preimage.omnidirectionality",
