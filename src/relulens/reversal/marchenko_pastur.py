@@ -1,6 +1,7 @@
 """The law of the singular values of large random matrices."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +39,15 @@ def distribution(
     Returns:
         Probabilities in [0, 1], shaped like ``values``.
     """
-    long, short = max(rows, columns), min(rows, columns)
-    q = short / long
+    long = max(rows, columns)
+    eigenvalue, cumulative = _law(min(rows, columns) / long)
+    scaled = np.asarray(values, dtype=np.float64) ** 2 / (deviation**2 * long)
+    return np.interp(scaled, eigenvalue, cumulative, left=0.0, right=1.0)
+
+
+@lru_cache(maxsize=64)
+def _law(q: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return eigenvalues and the law's distribution function there."""
     a, b = (1 - math.sqrt(q)) ** 2, (1 + math.sqrt(q)) ** 2
     theta = np.linspace(0.0, math.pi, 4097)
     eigenvalue = 0.5 * (a + b) - 0.5 * (b - a) * np.cos(theta)
@@ -56,6 +64,4 @@ def distribution(
         [0.0],
         np.cumsum(density[1:] + density[:-1]) * step / 2,
     ])
-    cumulative /= cumulative[-1]
-    scaled = np.asarray(values, dtype=np.float64) ** 2 / (deviation**2 * long)
-    return np.interp(scaled, eigenvalue, cumulative, left=0.0, right=1.0)
+    return eigenvalue, cumulative / cumulative[-1]

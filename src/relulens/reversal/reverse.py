@@ -310,6 +310,7 @@ def reversal(
     layer: int | str,
     keep: float = 1.0,
     initial: Network | None = None,
+    least_squares: bool = True,
     seed: int = 0,
 ) -> Reversal:
     r"""Return inputs generated from the features of ``x``, and their own features.
@@ -325,6 +326,7 @@ def reversal(
         layer: The layer whose features are reversed.
         keep: Share of units kept at each layer, in (0, 1].
         initial: The same network before training, for a baseline.
+        least_squares: Whether that baseline is computed, the costly one.
         seed: Seed of dropped units and of the shuffled baseline.
 
     Returns:
@@ -356,12 +358,11 @@ def reversal(
             part.output_size, generator=torch.Generator().manual_seed(seed)
         )
         shuffled = h.flatten(1)[:, order.to(h.device)].reshape(h.shape)
-        other = {
-            "least squares": walk_back(
+        other = {"shuffled features": walk_back(form, shuffled, scales, **back)}
+        if least_squares:
+            other["least squares"] = walk_back(
                 form, h, scales, rectified_input=rectified, inverse=True
-            ),
-            "shuffled features": walk_back(form, shuffled, scales, **back),
-        }
+            )
         baselines = {
             name: _shape_error(
                 node_values(part, value, [end])[end].flatten(1), h.flatten(1)
@@ -369,7 +370,9 @@ def reversal(
             for name, value in other.items()
         }
     if initial is not None:
-        before = reversal(initial, x, layer=layer, keep=keep, seed=seed)
+        before = reversal(
+            initial, x, layer=layer, keep=keep, least_squares=False, seed=seed
+        )
         baselines["initial weights"] = before.shape_error
     flat = {
         name: (again[i].flatten(1), real[i].flatten(1)) for name, i in watched.items()

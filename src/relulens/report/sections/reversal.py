@@ -26,6 +26,9 @@ from relulens.reversal.reverse import Reversal, reversal
 
 INPUTS = 16
 LAYERS = 5
+LARGE = 50_000
+"""Units above which fewer inputs and layers are taken, and no least squares below the
+first layer."""
 PICTURED = 4
 DRAWN = 4
 SECONDS = 40.0
@@ -39,7 +42,8 @@ class _Found:
 
 def build(context: ReportContext) -> SectionContent:
     """Reverse some layers on some inputs, and judge the weights."""
-    rows = list(range(min(INPUTS, len(context.data))))
+    most = 4 if context.network.state_size > LARGE else INPUTS
+    rows = list(range(min(most, len(context.data))))
     found = _reversed(context, rows)
     try:
         likeness = random_likeness(context.network, seed=context.options.seed)
@@ -66,7 +70,8 @@ def _chosen(context: ReportContext) -> list[str]:
         for layer in network.layers
         if isinstance(network.nodes[layer.nodes[-1]], TwoSlope)
     ]
-    places = np.unique(np.linspace(0, len(names) - 1, min(LAYERS, len(names))).round())
+    most = 3 if network.state_size > LARGE else LAYERS
+    places = np.unique(np.linspace(0, len(names) - 1, min(most, len(names))).round())
     return [names[int(place)] for place in places]
 
 
@@ -83,7 +88,13 @@ def _reversed(context: ReportContext, rows: list[int]) -> _Found:
             continue
         try:
             done.append(
-                reversal(context.network, x, layer=name, seed=context.options.seed)
+                reversal(
+                    context.network,
+                    x,
+                    layer=name,
+                    least_squares=context.network.state_size <= LARGE or not done,
+                    seed=context.options.seed,
+                )
             )
         except (UnsupportedOperationError, MemoryLimitError) as error:
             left_out.append(f"reversal of {name}: {error}")
@@ -157,7 +168,12 @@ def _table(reversals: tuple[Reversal, ...]) -> Table | None:
                 item.layer,
                 number(_median(item.error)),
                 number(_median(item.shape_error)),
-                *(number(_median(item.baselines[name])) for name in names),
+                *(
+                    number(_median(item.baselines[name]))
+                    if name in item.baselines
+                    else None
+                    for name in names
+                ),
             )
             for item in reversals
         ),
