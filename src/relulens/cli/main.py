@@ -8,11 +8,13 @@ import click
 
 from relulens.cli.describe import describe
 from relulens.cli.exits import INTERRUPTED, exit_code
+from relulens.cli.preimage import preimage
 from relulens.cli.region import region
 from relulens.cli.report import report
 from relulens.cli.reversal import reversal
 from relulens.cli.slopes import slopes
 from relulens.cli.spectrum import spectrum
+from relulens.cli.verify import verify
 from relulens.cli.words import in_flags
 from relulens.errors import RelulensError
 
@@ -28,7 +30,16 @@ def cli() -> None:
     """Exact answers about trained piecewise-affine networks, from PyTorch or ONNX."""
 
 
-for _command in (report, describe, slopes, spectrum, region, reversal):
+for _command in (
+    report,
+    describe,
+    slopes,
+    spectrum,
+    region,
+    preimage,
+    reversal,
+    verify,
+):
     cli.add_command(_command)
 
 
