@@ -124,3 +124,13 @@ def test_refusals():
     padded = Windows((1,), (1,), ((1, 1),), (1,))
     with pytest.raises(InvalidArgumentError, match="2 of its windows"):
         AveragePool((1, 3), padded)
+
+
+@pytest.mark.parametrize("room", [1, 3000, 1 << 30])
+def test_convolutions_in_pieces_are_convolutions(room, monkeypatch):
+    monkeypatch.setattr("relulens.graph.maps.convolution._CACHED", room)
+    kernel = Windows((3, 3), (1, 1), ((1, 1),) * 2, (1, 1))
+    map_ = Convolution(whole(3, 2, 3, 3), (2, 5, 5), kernel)
+    for count in (0, 1, 2, 7):
+        x = whole(count, 2, 5, 5, seed=count)
+        assert torch.equal(map_.apply(x), oracles.applied(map_, x))
