@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from relulens.local.polytope import region_polytope as region_polytope
     from relulens.local.spectrum import singular_values as singular_values
     from relulens.local.templates import templates as templates
+    from relulens.preimage.enumeration import PreimagePieces as PreimagePieces
+    from relulens.preimage.enumeration import preimage_pieces as preimage_pieces
+    from relulens.preimage.frame_reconstruction import (
+        FrameReconstruction as FrameReconstruction,
+    )
+    from relulens.preimage.frame_reconstruction import (
+        frame_reconstruction as frame_reconstruction,
+    )
     from relulens.preimage.geometry import Geometry as Geometry
     from relulens.preimage.geometry import preimage_geometry as preimage_geometry
     from relulens.preimage.injectivity import Injectivity as Injectivity
@@ -35,7 +43,11 @@ if TYPE_CHECKING:
         omnidirectionality as omnidirectionality,
     )
     from relulens.preimage.preimage import preimage as preimage
+    from relulens.preimage.reconstruction import reconstruction as reconstruction
+    from relulens.preimage.rectifying_bias import RectifyingBias as RectifyingBias
+    from relulens.preimage.rectifying_bias import rectifying_bias as rectifying_bias
     from relulens.preimage.result import Preimage as Preimage
+    from relulens.preimage.stability import stability as stability
     from relulens.preimage.twin import Twin as Twin
     from relulens.preimage.twin import twin as twin
     from relulens.report.report import report as report
@@ -48,17 +60,21 @@ if TYPE_CHECKING:
 # Public name -> the module it lives in; loaded on first use, because torch is slow.
 _HOMES: dict[str, str] = {
     "Box": "relulens.graph.domain",
+    "FrameReconstruction": "relulens.preimage.frame_reconstruction",
     "GenerativeModel": "relulens.reversal.generative",
     "Geometry": "relulens.preimage.geometry",
     "Injectivity": "relulens.preimage.injectivity",
     "Network": "relulens.graph.network",
     "Preimage": "relulens.preimage.result",
+    "PreimagePieces": "relulens.preimage.enumeration",
+    "RectifyingBias": "relulens.preimage.rectifying_bias",
     "Tolerances": "relulens.graph.tolerances",
     "Twin": "relulens.preimage.twin",
     "activation_pattern": "relulens.local.pattern",
     "boundary_distance": "relulens.local.boundary",
     "describe": "relulens.graph.describe",
     "evaluate": "relulens.graph.evaluate",
+    "frame_reconstruction": "relulens.preimage.frame_reconstruction",
     "from_layers": "relulens.importers.layers",
     "from_sklearn": "relulens.importers.scikit_learn",
     "from_torch": "relulens.importers.torch_export",
@@ -69,13 +85,17 @@ _HOMES: dict[str, str] = {
     "omnidirectionality": "relulens.preimage.omnidirectionality",
     "preimage": "relulens.preimage.preimage",
     "preimage_geometry": "relulens.preimage.geometry",
+    "preimage_pieces": "relulens.preimage.enumeration",
     "random_likeness": "relulens.reversal.likeness",
     "read_certificate": "relulens.certificates.file",
+    "reconstruction": "relulens.preimage.reconstruction",
+    "rectifying_bias": "relulens.preimage.rectifying_bias",
     "refresh": "relulens.importers.refresh",
     "region_polytope": "relulens.local.polytope",
     "report": "relulens.report.report",
     "reversal": "relulens.reversal.reverse",
     "singular_values": "relulens.local.spectrum",
+    "stability": "relulens.preimage.stability",
     "survey": "relulens.survey.survey",
     "templates": "relulens.local.templates",
     "twin": "relulens.preimage.twin",
