@@ -15,7 +15,7 @@ INPUTS := pyproject.toml constraints.txt
 # One thread a process: two workers with two threads each are slower than one.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test check docs format operations clean
+.PHONY: help demo test check lint architecture types house docs format operations clean
 .DEFAULT_GOAL := help
 
 help:
@@ -51,12 +51,20 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not browser and not house"
 
-check: $(VENV)/.check
+check: lint architecture types house
+
+lint: $(VENV)/.check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+architecture: $(VENV)/.check
 	$(BIN)/lint-imports
+
+types: $(VENV)/.check
 	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
-	$(BIN)/python -m pytest -m "browser or house"
+
+house: $(VENV)/.check
+	$(BIN)/python -m pytest -n $(WORKERS) -m "browser or house"
 
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
