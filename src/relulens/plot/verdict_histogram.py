@@ -22,9 +22,9 @@ BINS = 24
 
 VERDICTS: dict[str, tuple[str, str]] = {
     "singleton": ("determined", GREEN),
-    "bounded": ("bounded: several inputs, all near", BLUE),
+    "bounded": ("bounded", BLUE),
     "unbounded": ("unbounded", ORANGE),
-    "twin": ("not determined: a twin was found", VIOLET),
+    "twin": ("a twin was found", VIOLET),
     "undecided": ("undecided", MUTED),
 }
 """Verdicts in the order in which they are stacked, with their words and colours."""
@@ -99,9 +99,9 @@ def _mark(ax: Axes, columns: int) -> None:
         f"n = {columns}",
         (columns - 0.5, 1.0),
         xycoords=("data", "axes fraction"),
-        xytext=(4, 2),
+        xytext=(4, -2),
         textcoords="offset points",
         color=INK,
         fontsize=9,
-        va="bottom",
+        va="top",
     )
