@@ -49,39 +49,31 @@ def moments(draws: int = 20, each: int = 5) -> list[Row]:
             soft.append(squared_error(recognise(model, x, norm=norm).hidden, h))
         formula = predicted_error(h, n)
         found = torch.cat(linear)
-        rows.append(
-            {
-                "what": f"k = {active}: gain (mean of W^T x / h on the support)",
-                "measured": sum(gains) / draws,
-                "predicted": 1.0,
-                "target": "within 3 %",
-            }
-        )
-        rows.append(
-            {
-                "what": f"k = {active}: deviation over predicted",
-                "measured": (sum(deviations) / draws) ** 0.5,
-                "predicted": 1.0,
-                "target": "within 3 %",
-            }
-        )
-        rows.append(
-            {
-                "what": f"k = {active}: linear error, {len(found)} draws, {draws} W",
-                "measured": float(found.mean()),
-                "predicted": float(formula.linear[0]),
-                "standard error": float(found.std() / len(found) ** 0.5),
-                "target": ".501 +- .01",
-            }
-        )
-        rows.append(
-            {
-                "what": f"k = {active}: error after the offset",
-                "measured": float(torch.cat(soft).mean()),
-                "predicted": float(formula.soft[0]),
-                "target": "within 20 %",
-            }
-        )
+        rows.append({
+            "what": f"k = {active}: gain (mean of W^T x / h on the support)",
+            "measured": sum(gains) / draws,
+            "predicted": 1.0,
+            "target": "within 3 %",
+        })
+        rows.append({
+            "what": f"k = {active}: deviation over predicted",
+            "measured": (sum(deviations) / draws) ** 0.5,
+            "predicted": 1.0,
+            "target": "within 3 %",
+        })
+        rows.append({
+            "what": f"k = {active}: linear error, {len(found)} draws, {draws} W",
+            "measured": float(found.mean()),
+            "predicted": float(formula.linear[0]),
+            "standard error": float(found.std() / len(found) ** 0.5),
+            "target": ".501 +- .01",
+        })
+        rows.append({
+            "what": f"k = {active}: error after the offset",
+            "measured": float(torch.cat(soft).mean()),
+            "predicted": float(formula.soft[0]),
+            "target": "within 20 %",
+        })
     return rows
 
 
