@@ -7,12 +7,12 @@ values of all nonlinear nodes, z their arguments, u is the input and y the outpu
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Literal
 
 import numpy as np
 import torch
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import csr_array, vstack
 from torch import Tensor
 
 from relulens.graph.linear_map import BYTE_LIMIT, LinearMap, check_sparse
@@ -255,17 +255,24 @@ def _assembled(
     limit: int,
 ) -> csr_array:
     """Return one sparse matrix with every map at its place, made within the limit."""
-    shape = (rows[-1], columns[-1])
-    parts: list[coo_array] = []
+    width = columns[-1]
+    strips: list[csr_array] = []
     entries = 0
-    for block in maps.values():
-        matrix = block.to_sparse(limit=limit)
-        entries += matrix.nnz
-        check_sparse(*shape, entries, limit)
-        parts.append(coo_array(matrix))
-    empty = np.zeros(0, dtype=np.int64)
-    places = list(zip(maps, parts, strict=True))
-    row = np.concatenate([empty, *(p.row + rows[i] for (i, _), p in places)])
-    column = np.concatenate([empty, *(p.col + columns[j] for (_, j), p in places)])
-    data = np.concatenate([np.zeros(0), *(part.data for part in parts)])
-    return csr_array((data, (row, column)), shape=shape)
+    for i, (first, last) in enumerate(pairwise(rows)):
+        strip = csr_array((last - first, width), dtype=np.float64)
+        for (row, j), block in maps.items():
+            if row == i:
+                matrix = block.to_sparse(limit=limit)
+                entries += matrix.nnz
+                check_sparse(rows[-1], width, entries, limit)
+                strip = strip + _moved(matrix, columns[j], width)
+        strips.append(csr_array(strip))
+    if not strips:
+        return csr_array((0, width), dtype=np.float64)
+    return csr_array(vstack(strips, format="csr"))
+
+
+def _moved(matrix: csr_array, columns: int, width: int) -> csr_array:
+    """Return a matrix with its columns further to the right in a wider one."""
+    parts = (matrix.data, matrix.indices + columns, matrix.indptr)
+    return csr_array(parts, shape=(matrix.indptr.size - 1, width))

@@ -106,6 +106,10 @@ class Groups:
         pointers = np.concatenate([[0], np.cumsum(kept.sum(1))])
         return Ragged(torch.from_numpy(table[kept]), torch.from_numpy(pointers))
 
+    @cached_property
+    def _padded(self) -> tuple[Tensor, Tensor]:
+        return self.ragged.padded()
+
     def entries(self) -> int:
         """Return the sum of the groups' sizes, padding counted."""
         if self.lists is not None:
@@ -143,7 +147,7 @@ class Groups:
             return self._largest_along(z, self.axis)
         if self.windows is not None and self._pools_natively(self.windows):
             return self._largest_pooled(z, self.windows)
-        table, real = self.ragged.padded()
+        table, real = self._padded
         values = z.flatten(1)[:, table.to(z.device)]
         values = values.masked_fill(~real.to(z.device), -torch.inf)
         place = _first_largest(values)

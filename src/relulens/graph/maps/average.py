@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from relulens.graph.linear_map import BYTE_LIMIT, Absolute, LinearMap, Shape
 from relulens.graph.maps.windows import Windows
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class AveragePool(LinearMap):
     """Weighted sums over windows, each channel by itself.
 
@@ -61,6 +62,10 @@ class AveragePool(LinearMap):
 
     def divisors(self) -> np.ndarray:
         """Return what each window's sum is divided by, flat over the windows."""
+        return self._divisors
+
+    @cached_property
+    def _divisors(self) -> np.ndarray:
         lengths = self.in_shape[1:]
         if not self.count_padding:
             return (self.windows.positions(lengths) >= 0).sum(1)
@@ -94,7 +99,7 @@ class AveragePool(LinearMap):
         return pads
 
     def _scaled(self, sums: Tensor) -> Tensor:
-        counts = torch.as_tensor(self.divisors(), dtype=sums.dtype, device=sums.device)
+        counts = torch.as_tensor(self._divisors, dtype=sums.dtype, device=sums.device)
         return sums / counts.reshape(1, 1, *self.out_shape[1:])
 
     def _pool_arguments(self) -> tuple[list[int], list[int]]:
@@ -154,7 +159,7 @@ class AveragePool(LinearMap):
         pixels, channels = math.prod(self.in_shape[1:]), self.in_shape[0]
         columns = np.arange(channels)[:, None, None] * pixels + places[None]
         kept = np.broadcast_to((places >= 0)[None], columns.shape)
-        weights = np.broadcast_to((1.0 / self.divisors())[None, :, None], columns.shape)
+        weights = np.broadcast_to((1.0 / self._divisors)[None, :, None], columns.shape)
         counts = kept.reshape(channels * places.shape[0], -1).sum(1)
         pointers = np.concatenate([[0], np.cumsum(counts)])
         shape = (self.out_size, self.in_size)
