@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 from scipy.linalg import solve
 from torch import Tensor
 
@@ -114,7 +115,7 @@ def bounding_image(
     )
 
 
-def _closed(found: Array, bound: Array) -> Array:
+def _closed(found: Array, bound: Array) -> NDArray[np.bool_]:
     """Tell where nothing is left between a point found and a bound."""
     return np.isfinite(found) & (bound <= found + 1e-9 * (1 + np.abs(found)))
 

@@ -259,7 +259,8 @@ def _restarts(
 
 def _realised(walk: _Walk, own: NDArray[np.bool_]) -> list[NDArray[np.bool_]] | None:
     """Return all patterns that inputs have, or nothing if the budget ends first."""
-    units, waiting, done, spent = walk.units, [(own.copy(), 0)], [], 0
+    units, waiting, spent = walk.units, [(own.copy(), 0)], 0
+    done: list[NDArray[np.bool_]] = []
     while waiting:
         pattern, known = waiting.pop()
         if known == units.count:

@@ -28,7 +28,8 @@ def whole_rows(rows: Array) -> Table:
 
 def reduced(table: Table) -> tuple[Table, list[int]]:
     """Return an echelon form, whole rows without common divisors, and its pivots."""
-    rows, pivots = [list(row) for row in table], []
+    rows = [list(row) for row in table]
+    pivots: list[int] = []
     width = len(table[0]) if table else 0
     for column in range(width):
         place = len(pivots)
