@@ -57,14 +57,16 @@ def test_distances_to_all_faces_are_those_of_brute_force(name: str) -> None:
     assert torch.allclose(found.distance, brute_force(network, x), rtol=1e-12)
 
 
-def assert_law(network: Network, x: Tensor, found: BoundaryDistance) -> None:
+def assert_law(
+    network: Network, x: Tensor, found: BoundaryDistance, rays: int = 40
+) -> None:
     """Check that the network is its map inside, and another one just beyond."""
     m = local_affine_map(network, x)
     shape = (-1, *[1] * (x.ndim - 1))
     size = 1 + replayed(network, x)[network.output].abs().max()
     generator = torch.Generator().manual_seed(3)
     radius = found.distance.clamp(max=100.0)
-    for _ in range(40):
+    for _ in range(rays):
         v = torch.randn(x.shape, generator=generator, dtype=torch.float64)
         v /= v.flatten(1).norm(dim=1).reshape(shape)
         y = x + 0.999 * radius.reshape(shape) * v
@@ -72,13 +74,24 @@ def assert_law(network: Network, x: Tensor, found: BoundaryDistance) -> None:
         assert torch.allclose(
             m(y), value, atol=1e-12 * float(size * (1 + y.abs().max()))
         )
-    edge = torch.isfinite(found.distance) & found.complete
-    if not edge.any():
-        return
-    far = torch.where(edge, found.distance, 0.0)
-    beyond = x + ((1 + 1e-6) * far + 1e-9).reshape(shape) * found.normal
-    flips = ~activation_pattern(network, beyond).equals(activation_pattern(network, x))
-    assert flips[edge].all()
+    here = activation_pattern(network, x)
+    for i in (torch.isfinite(found.distance) & found.complete).nonzero().flatten():
+        one = activation_pattern(network, around_the_face(x, found, int(i)))
+        codes = (c[i] for c in here.codes.values())
+        flips = [
+            (a != b).any(1) for a, b in zip(one.codes.values(), codes, strict=True)
+        ]
+        assert torch.stack(flips).any(0).any()
+
+
+def around_the_face(x: Tensor, found: BoundaryDistance, i: int) -> Tensor:
+    """Return points around the nearest point of the face: it may be a corner."""
+    generator = torch.Generator().manual_seed(4)
+    size = 1e-5 * float(found.distance[i]) + 1e-7
+    touched = x[i] + found.distance[i] * found.normal[i]
+    noise = torch.randn(2000, *x.shape[1:], generator=generator, dtype=torch.float64)
+    straight = touched + size * found.normal[i]
+    return torch.cat([straight[None], touched + size * noise])
 
 
 @pytest.mark.parametrize("name", POLYHEDRAL)
@@ -97,12 +110,13 @@ def test_beyond_an_effective_face_the_output_has_another_slope(name: str) -> Non
     chosen = found.complete & torch.isfinite(found.distance)
     if not chosen.any():
         return
-    x, normal, far = x[chosen], found.normal[chosen], found.distance[chosen]
-    shape = (-1, *[1] * (x.ndim - 1))
-    beyond = x + ((1 + 1e-6) * far + 1e-9).reshape(shape) * normal
-    flat = normal.flatten(1)[..., None]
-    before, after = jacobian(network, x) @ flat, jacobian(network, beyond) @ flat
-    assert ((before - after).abs().amax((1, 2)) > 1e-6).all()
+    slope = jacobian(network, x)
+    values = replayed(network, x)[network.output]
+    for i in chosen.nonzero().flatten().tolist():
+        beyond = around_the_face(x, found, i)
+        straight = values[i] + (beyond - x[i]).flatten(1) @ slope[i].T
+        bent = replayed(network, beyond)[network.output]
+        assert (bent - straight).abs().max() > 1e-10
 
 
 @pytest.mark.parametrize("name", ["wide", "absolute_value", "duplicate_hyperplane"])
@@ -148,6 +162,29 @@ def test_units_that_cancel_are_no_effective_face() -> None:
     assert [units[0].unit for units in found.units] == [2, 2]
     everything = boundary_distance(network, [[1.0], [-2.0]], faces="all")
     assert everything.distance.tolist() == [1.0, 2.0]
+
+
+def test_a_dead_unit_that_an_unread_one_revives() -> None:
+    """Regions behind faces that do not matter bring the edge nearer.
+
+    With ``u = relu(-x)`` the output is ``relu(-x + 10 u - 25)``: at x = 2 the last unit
+    is off, and its face in this region is at x = -25. Behind x = 0, where ``u`` sets in
+    and nothing else changes, it comes to ``11 u = 25``.
+    """
+    first = ([[-1.0], [1.0], [-1.0]], None)
+    second = ([[10.0 + 1.0, -1.0, 0.0]], [-25.0])
+    network = from_layers([first, second, ([[1.0]], None)])
+    found = boundary_distance(network, [[2.0]])
+    assert found.complete.all()
+    assert found.distance.item() == pytest.approx(2 + 25 / 11, rel=1e-12)
+    assert found.layer == ("relu1",)
+    assert found.normal.tolist() == [[-1.0]]
+
+
+@pytest.mark.parametrize("name", [n for n in POLYHEDRAL if n != "deep"])
+def test_nearly_every_distance_is_exact(name: str) -> None:
+    network, x = NETWORKS[name]()
+    assert boundary_distance(network, torch.cat([x, near(x)])).complete.all()
 
 
 def test_unread_and_dead_units_are_no_effective_face() -> None:
@@ -265,9 +302,9 @@ def test_ties_of_background_pixels(lenet: Network, shared: Path) -> None:
     assert (found.distance == 0).all()
     tied = local_affine_map(lenet, x[:5])
     assert (tied.margin == 0).all()
+    assert_law(lenet, x[:20], boundary_distance(lenet, x[:20]), rays=3)
     pools = {lenet.layers[0].name, lenet.layers[2].name}
     assert {t.layer for units in tied.tight for t in units} <= pools
-    assert_law(lenet, x, found)
 
 
 def test_images_off_their_ties(lenet: Network, shared: Path) -> None:

@@ -19,10 +19,11 @@ from relulens.graph.nodes import Maximum
 from relulens.graph.polyhedral import Polyhedral, polyhedral
 from relulens.graph.tolerances import Tolerances
 from relulens.local.margin import TightUnit
-from relulens.local.nearest import Nearest, Search, nearest_face
-from relulens.local.packing import Step, plan
+from relulens.local.nearest import Nearest, nearest_face
+from relulens.local.packing import plan
 from relulens.local.rounding import scale_sources
 from relulens.local.row_norms import RowNorms, row_norms
+from relulens.local.search import Search
 from relulens.passes.precision import frozen_in
 
 _LOGGER = logging.getLogger("relulens")
@@ -46,7 +47,8 @@ class BoundaryDistance:
             nearer than that. Infinite if there is no face; NaN if the time ran out.
         upper: Distance of the nearest face that was found; ``distance`` if complete.
         complete: Whether the distance is exact, not only a lower bound.
-        normal: Unit vectors from the inputs towards the faces; zeros if there is none.
+        normal: Unit vectors from the inputs towards the nearest points of the faces;
+            zeros if there is none.
         units: Every unit that switches there: all of them share the hyperplane.
         examined: Faces that were looked at one by one.
         reasons: Why a distance is not complete; empty if it is.
@@ -182,7 +184,6 @@ def boundary_distance(
 class _Job:
     search: Search
     screened: Network
-    steps: tuple[Step, ...]
 
     @property
     def network(self) -> Network:
@@ -193,31 +194,25 @@ def _prepared(
     network: Network, region: Polyhedral, faces: str, tol: Tolerances
 ) -> _Job:
     exact = converted(network, torch.float64)
-    view = Polyhedral(
-        network=exact,
-        end=region.end,
-        nodes={i: exact.nodes[i] for i in region.nodes},  # pyrefly: ignore
-    )
+    view = polyhedral(exact, region.end)
     arguments = {i: node.source for i, node in view.nonlinear()}
-    last = max(arguments.values(), default=0)
-    if not set(arguments.values()) <= exact.ancestors(last):
+    read = set(arguments.values())
+    last = max(read, default=0)
+    if not read <= exact.ancestors(last):
         last = exact.output
     large = exact.input_size * exact.state_size > SCREENED_ENTRIES
     dtype = torch.float32 if large else torch.float64
     search = Search(
         region=view,
         arguments=arguments,
+        kept=frozenset(read | {j for i in read for j in scale_sources(exact, i)}),
         effective=faces == "effective",
+        exact=not large,
         margin=MARGINS[dtype],
         tolerances=tol,
+        steps=plan(exact, 0, last, read, joint=_compared(view), shrink=True),
     )
-    return _Job(
-        search=search,
-        screened=converted(exact, dtype),
-        steps=plan(
-            exact, 0, last, set(arguments.values()), joint=_compared(view), shrink=True
-        ),
-    )
+    return _Job(search=search, screened=converted(exact, dtype))
 
 
 def _compared(region: Polyhedral) -> dict[int, list[int]]:
@@ -236,12 +231,12 @@ def _batch_length(network: Network) -> int:
 
 def _batch(job: _Job, x: Tensor, clock: _Clock) -> list[Nearest]:
     search, network = job.search, job.network
-    read = set(search.arguments.values())
-    keep = read | {j for i in read for j in scale_sources(network, i)}
-    frozen = freeze(network, x, network.output, keep=keep)
+    frozen = freeze(network, x, network.output, keep=search.kept)
     clock.check()
     cheap = frozen if job.screened is network else frozen_in(frozen, job.screened)
-    norms: RowNorms = row_norms(cheap, job.steps, list(search.arguments), clock.check)
+    norms: RowNorms = row_norms(
+        cheap, search.steps, list(search.arguments), clock.check
+    )
     found: list[Nearest] = []
     for sample in range(x.shape[0]):
         clock.check()
