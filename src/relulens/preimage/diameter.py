@@ -14,6 +14,9 @@ from relulens.preimage.bounding_image import Ranges
 from relulens.preimage.centres import BarrierCentre
 from relulens.preimage.extents import Programs
 
+_LARGE = 100_000_000
+"""Past so many products a Newton step, a linear program takes seconds."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Diameter:
@@ -38,15 +41,15 @@ def climb(
     middle: BarrierCentre | None,
     *,
     seed: int,
-    starts: int = 3,
-    rounds: int = 4,
 ) -> None:
     """Look for far pairs: ends of a direction, then of the pair found, in turn.
 
     Directions start near the long axes of the barrier's ellipsoid. They are tilted at
-    random, because the end along an axis of symmetry may be a whole face.
+    random, because the end along an axis of symmetry may be a whole face. Where one
+    program takes seconds, only the longest axis is looked at.
     """
-    q = programs.piece.dimension
+    p, q = programs.piece.rows.shape
+    starts, rounds = (3, 4) if p * q * q < _LARGE else (1, 2)
     axes = np.eye(q) if middle is None else eigh(middle.hessian)[1]
     generator = np.random.default_rng(seed)
     for start in range(starts):
