@@ -290,7 +290,9 @@ def _check(tables: Sequence[pd.DataFrame]) -> str:
     row = int(table["input"].iloc[0])
     found = table["twin_distance"].dropna()
     if len(found):
-        row = int(table.loc[found.idxmax(), "input"])
+        row = int(
+            table.loc[found.index, "input"].tolist()[int(found.to_numpy().argmax())]
+        )
     return (
         f"found = rl.preimage(network, x[{row} : {row} + 1], layer={name})[0]\n"
         "print(found, found.reason, found.certificate and found.certificate.verify())\n"

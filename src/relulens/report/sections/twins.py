@@ -37,9 +37,9 @@ def twin_pictures(context: ReportContext, table: pd.DataFrame) -> Figure | None:
     if context.options.sensitive or not len(table):
         return None
     end = time.monotonic() + min(SECONDS, context.seconds_left())
-    parts = []
+    parts: list[Markup] = []
     for _, rows in list(table.groupby("layer", sort=False))[:LAYERS]:
-        tiles = []
+        tiles: list[Markup] = []
         farthest = rows.sort_values("twin_distance", ascending=False)[:EACH]
         for place in farthest["input"].tolist():
             if time.monotonic() > end:
