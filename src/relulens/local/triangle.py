@@ -33,7 +33,6 @@ def triangle(blocks: Iterable[Block], width: int) -> Float[Tensor, "n n"]:
             matrix = wide
         stacked = torch.cat([upper[low:high, low:high], matrix])
         folded = torch.linalg.qr(stacked, mode="r").R
-        upper[low:high, low:high] = 0.0
-        upper[low : low + folded.shape[0], low:high] = folded
+        upper[low:high, low:high] = folded
         furthest = high
     return upper
