@@ -22,7 +22,7 @@ from relulens.preimage.extents import Programs
 from relulens.preimage.hit_and_run import Walk, hit_and_run
 from relulens.preimage.preimage import read, variables
 from relulens.preimage.question import Question, question
-from relulens.preimage.recession_span import recession_span
+from relulens.preimage.recession_span import RecessionSpan, recession_span
 from relulens.preimage.reduced import Reduced, reduced
 
 
@@ -234,7 +234,9 @@ def _nothing(asked: Question, reason: str) -> Geometry:
 
 
 def _measured(asked: Question, piece: Reduced, wanted: _Wanted) -> Geometry:
-    free = recession_span(piece.rows)
+    none = np.zeros((piece.dimension, 0))
+    known = RecessionSpan(span=none, lines=none) if asked.finite else None
+    free = known or recession_span(piece.rows)
     if free is None:
         return _nothing(asked, "which directions never leave is not settled")
     bounded = free.span.shape[1] == 0
