@@ -100,7 +100,12 @@ def _optimum(
     converged: bool,
 ) -> Optimum:
     return Optimum(
-        point=z, multipliers=m, value=value, bound=bound, converged=converged, steps=steps
+        point=z,
+        multipliers=m,
+        value=value,
+        bound=bound,
+        converged=converged,
+        steps=steps,
     )
 
 

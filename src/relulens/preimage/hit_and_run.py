@@ -10,7 +10,6 @@ from scipy.linalg import cholesky, solve_triangular
 from relulens.certificates.rounding import Array
 from relulens.numerics.mixing import mixing
 
-
 _ROUNDS = 3
 
 
