@@ -1,10 +1,13 @@
 """Progress on stderr: a bar in a terminal, JSON lines if asked, else nothing."""
 
 import json
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Literal, TypeAlias
 
 import click
@@ -39,13 +42,51 @@ def progress(mode: Mode, text: str) -> Iterator[Report]:
     Yields:
         A function of two numbers, done and total.
     """
-    if mode == "json":
-        yield _json_lines(text)
-    elif mode == "auto" and sys.stderr.isatty():
-        with _bar(text) as report:
-            yield report
-    else:
-        yield _nothing
+    with _interruption() as check:
+        if mode == "json":
+            yield check(_json_lines(text))
+        elif mode == "auto" and sys.stderr.isatty():
+            with _bar(text) as report:
+                yield check(report)
+        else:
+            yield check(_nothing)
+
+
+@contextmanager
+def _interruption() -> Iterator[Callable[[Report], Report]]:
+    """Give what makes a report end the run once Ctrl-C was pressed.
+
+    An interrupt that arrives inside a callback of a library is printed and lost there;
+    the next report raises it again.
+
+    Yields:
+        A function that wraps a report.
+    """
+    pressed = False
+    earlier = signal.getsignal(signal.SIGINT)
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        if callable(earlier):
+            earlier(number, frame)
+
+    def check(report: Report) -> Report:
+        def checked(done: int, total: int) -> None:
+            if pressed:
+                raise KeyboardInterrupt
+            report(done, total)
+
+        return checked
+
+    if threading.current_thread() is not threading.main_thread():
+        yield check
+        return
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, earlier)
 
 
 def _nothing(done: int, total: int) -> None:
