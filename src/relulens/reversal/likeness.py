@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from relulens.graph.linear_map import LinearMap
 from relulens.graph.maps import Added, Adjoint, AlongAxis, Composed, Convolution
 from relulens.graph.network import Network
 from relulens.graph.nodes import Affine
+from relulens.reversal.activity import Activity, activity, following_layer
 from relulens.reversal.calibration import Band, bands
 from relulens.reversal.marchenko_pastur import edges
 from relulens.reversal.matrix_statistics import (
@@ -49,6 +50,8 @@ class LayerLikeness:
         verdict: ``"random-like"`` or ``"not random-like"``.
         changed: Whether it left a band that its initial weights stay in.
         sentence: The verdict in words with numbers.
+        activity: The features that follow it on real inputs, where inputs were given.
+        initial_activity: The same for the initial network, where that was given too.
     """
 
     name: str
@@ -62,6 +65,8 @@ class LayerLikeness:
     verdict: str
     changed: bool
     sentence: str
+    activity: Activity | None
+    initial_activity: Activity | None
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -118,6 +123,7 @@ def random_likeness(
     /,
     initial: Network | None = None,
     *,
+    x: object | None = None,
     alarm: float = 0.01,
     seed: int = 0,
 ) -> RandomLikeness:
@@ -130,6 +136,7 @@ def random_likeness(
     Args:
         network: The network.
         initial: The same network before training.
+        x: Inputs [N, *input_shape] for the sparsity of features and their reversal.
         alarm: Rate at which a Gaussian matrix leaves the band of one statistic.
         seed: Seed of the calibration and of the fresh initialisation.
 
@@ -160,7 +167,8 @@ def random_likeness(
     left_out: dict[str, str] = {}
     for name, (matrix, bias) in matrices.items():
         try:
-            layers.append(_judge(name, matrix, bias, before[name], alarm, seed))
+            judged = _judge(name, matrix, bias, before[name], alarm, seed)
+            layers.append(_with_activity(judged, network, initial, x, seed))
         except InvalidArgumentError as error:
             left_out[name] = str(error)
     words = "a fresh draw of torch's uniform law" if initial is None else "given"
@@ -226,6 +234,35 @@ def _judge(
         verdict="not random-like" if out_now else "random-like",
         changed=bool(left),
         sentence=_sentence(now, then, limits, out_now, left),
+        activity=None,
+        initial_activity=None,
+    )
+
+
+def _with_activity(
+    judged: LayerLikeness,
+    network: Network,
+    initial: Network | None,
+    x: object | None,
+    seed: int,
+) -> LayerLikeness:
+    """Return the layer with the activity of the features behind it."""
+    if x is None:
+        return judged
+
+    def measured(subject: Network) -> Activity | None:
+        named = judged.name.split("#", maxsplit=1)[0]
+        index = next((i for i, n in enumerate(subject.nodes) if n.name == named), None)
+        layer = None if index is None else following_layer(subject, index)
+        points = subject.as_input(x)
+        if layer is None or not len(points):
+            return None
+        return activity(subject, points, layer, seed=seed)
+
+    return replace(
+        judged,
+        activity=measured(network),
+        initial_activity=None if initial is None else measured(initial),
     )
 
 
