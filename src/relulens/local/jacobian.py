@@ -3,7 +3,7 @@
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from relulens.graph.freeze import Frozen
@@ -14,7 +14,7 @@ CHUNK_BYTES = 32 << 20
 """Bytes that the largest array of one pass may take; more is slower, not faster."""
 
 
-def flat_rows(value: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch size"]:
+def flat_rows(value: Shaped[Tensor, "batch ..."]) -> Shaped[Tensor, "batch size"]:
     """Return a batch of arrays with the entries of each in one row, even if scalars."""
     return value.reshape(value.shape[0], value.shape[1:].numel())
 
