@@ -259,10 +259,14 @@ def _result(
     return BoundaryDistance(
         distance=torch.tensor([i.distance for i in found] + nan, dtype=torch.float64),
         upper=torch.tensor([i.upper for i in found] + nan, dtype=torch.float64),
-        complete=torch.tensor([i.complete for i in found] + [False] * missing),
+        complete=torch.tensor(
+            [i.complete for i in found] + [False] * missing, dtype=torch.bool
+        ),
         normal=normal.reshape(x.shape),
         units=tuple(item.units for item in found) + ((),) * missing,
-        examined=torch.tensor([i.examined for i in found] + [0] * missing),
+        examined=torch.tensor(
+            [i.examined for i in found] + [0] * missing, dtype=torch.int64
+        ),
         reasons=tuple(item.reason for item in found) + (spent,) * missing,
         faces=faces,
         screening=precision,
