@@ -79,7 +79,9 @@ def _interruption() -> Iterator[Callable[[Report], Report]]:
 
         return checked
 
-    if threading.current_thread() is not threading.main_thread():
+    # Jobs in the background of a script are started with interrupts ignored.
+    ignored = earlier is signal.SIG_IGN
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield check
         return
     signal.signal(signal.SIGINT, remember)
