@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from relulens.cli.main import run
+from relulens.cli.main import cli, run
 
 
 def relulens(*arguments, cwd):
@@ -174,6 +174,13 @@ def test_help_is_quick():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert loaded.stdout.strip() == "set()"
+
+
+def test_every_command_is_documented_and_fits_its_line_of_help(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "command_line.md").read_text()
+    for name, command in cli.commands.items():
+        assert f"relulens {name} " in page
+        assert not command.get_short_help_str(62).endswith("...")
 
 
 @pytest.mark.parametrize("arguments", [[], ["bogus"]])

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 @progress_options
 @click.pass_context
 def describe(context: click.Context, model: str, as_json: bool) -> None:
-    """Print a row per node: kind, shape, parameters, and what is exact.
+    """Print what a network is made of, a row per node.
+
+    Rows have kind, shape, coefficients, and what is answered exactly.
 
     A model with operations that have no rule is described up to these, and the command
     exits with 3.

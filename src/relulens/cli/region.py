@@ -36,7 +36,7 @@ def region(
     overwrite: bool,
     as_json: bool,
 ) -> int:
-    """Write the region of every input: its pattern and how far its border is.
+    """Write every input's region: pattern, distance to its border.
 
     The pattern is one code a unit, layer by layer. The distance is the exact Euclidean
     distance to the nearest face, with the layer and the unit that switch there.

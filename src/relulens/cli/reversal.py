@@ -38,7 +38,7 @@ def reversal(
     overwrite: bool,
     as_json: bool,
 ) -> int:
-    """Run a layer backwards and write inputs made from its features, with the errors.
+    """Write inputs made from a layer's features, with the errors.
 
     The features of every input are sent back by the transposed weights. Written are the
     generated input, the relative error of its own features, that error after the best

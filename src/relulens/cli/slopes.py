@@ -26,7 +26,7 @@ def slopes(
     overwrite: bool,
     as_json: bool,
 ) -> int:
-    """Write slope, offset and margin of the affine map at every input.
+    """Write the affine map at every input: slope, offset, margin.
 
     The network is slope @ x + offset on the region of x; margin says how far the
     nearest unit is from switching, in units of its argument.

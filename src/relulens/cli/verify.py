@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @model_options
 @click.pass_context
 def verify(context: click.Context, path: str, model: str | None, as_json: bool) -> int:
-    """Check certificates that were written by `relulens preimage --certificates`.
+    """Check certificates that `preimage --certificates` wrote.
 
     Only the model's weights, the certificate and the checkers are used, no code that
     found the proof. A file that is damaged, altered or about other weights is refused.
