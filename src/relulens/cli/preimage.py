@@ -55,7 +55,7 @@ def preimage(
     overwrite: bool,
     as_json: bool,
 ) -> int:
-    """Write for every input what a layer's features determine of it.
+    """Write what a layer's features determine of every input.
 
     A verdict is singleton (the features determine the input), bounded, unbounded or
     undecided; beside it stand dimension, rank, active units, the units that are zero to
