@@ -62,7 +62,7 @@ def report(
     gates: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Write a page about MODEL on the data, and the tables behind it.
+    """Write a page about MODEL on the data, and its tables.
 
     DIR gets index.html (one file, opens offline), samples.parquet (a row an input),
     layers.parquet and summary.json. Without MODEL: a small network that ships with
