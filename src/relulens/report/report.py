@@ -39,7 +39,7 @@ PAGE_BYTES = 5_000_000
 OUT = "relulens-report"
 """Folder of a report that is not told where to go."""
 
-_SHARES = {"spectra": 0.4, "preimage": 0.2, "preimage_depth": 0.15}
+_SHARES = {"spectra": 0.3, "boundary": 0.5, "preimage": 0.12, "preimage_depth": 0.06}
 """Parts of the budget that single questions may take, so that the others get theirs."""
 
 

@@ -17,9 +17,9 @@ CATALOGUE: dict[str, Callable[[Network], Question]] = {
     "activity": activity,
     "slope": slope,
     "spectra": spectra,
+    "boundary": boundary,
     "preimage": preimage,
     "preimage_depth": preimage_depth,
-    "boundary": boundary,
 }
 """Cheap questions first, so that a short budget answers most of them."""
 
