@@ -57,7 +57,7 @@ def bands(rows: int, columns: int, alarm: float, seed: int) -> dict[str, Band]:
     """
     shrink = max(1.0, min(rows, columns) / SIMULATED_SIDE)
     small = max(2, round(rows / shrink)), max(2, round(columns / shrink))
-    count = math.ceil(4.0 / alarm)
+    count = math.ceil(3.0 / alarm)
     source = torch.Generator().manual_seed(seed)
     draws = [
         matrix_statistics(torch.randn(*small, generator=source, dtype=torch.float64))
