@@ -41,7 +41,6 @@ for _command in (
     verify,
 ):
     cli.add_command(_command)
-cli.add_command(reversal, name="reverse")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
