@@ -130,7 +130,8 @@ def elu(
         steep = alpha * input_scale * torch.exp(input_scale * z.clamp(max=0.0))
         return scale * torch.where(z > 0, torch.ones_like(z), steep)
 
-    at_zero = scale * alpha * input_scale
+    # Sources give whole numbers as int.
+    scale, at_zero = float(scale), float(scale * alpha * input_scale)
     return SmoothFunction(
         name=name,
         value=value,
