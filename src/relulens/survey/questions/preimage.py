@@ -46,6 +46,9 @@ lies in that domain."""
 MOST_OPERATIONS = 3e11
 """Multiplications that all rows of a question should take, about a minute's worth."""
 
+MOST_OPERATIONS_DEEP = 1e10
+"""The same for deeper layers, whose twins take many linear programs."""
+
 MOST_INPUTS, MOST_INPUTS_DEEP = 100, 8
 MOST_READERS, MOST_DEEP = 4, 5
 FARTHEST_COST = 20.0
@@ -87,8 +90,10 @@ def readers(network: Network) -> tuple[int, ...]:
 
 def _asked(name: str, network: Network, cuts: tuple[int, ...], most: int) -> Question:
     cost = sum(_cost(network, cut) for cut in cuts)
-    inputs = int(min(most, MOST_OPERATIONS // max(cost, 1.0)))
-    if inputs == 0 and cost <= FARTHEST_COST * MOST_OPERATIONS:
+    shallow = name == "preimage"
+    operations = MOST_OPERATIONS if shallow else MOST_OPERATIONS_DEEP
+    inputs = int(min(most, operations // max(cost, 1.0)))
+    if inputs == 0 and shallow and cost <= FARTHEST_COST * operations:
         inputs = 1
     items = max(1, len(cuts))
     row_bytes = 32.0 * network.input_size * max(network.input_size, 1)
@@ -98,7 +103,7 @@ def _asked(name: str, network: Network, cuts: tuple[int, ...], most: int) -> Que
         version=1,
         columns=COLUMNS,
         run=_run,
-        rows_per_shard=items * (group if name == "preimage" else 1),
+        rows_per_shard=items * (group if shallow else 1),
         items=items,
         inputs=inputs if cuts else 0,
         options={"cuts": cuts},
