@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from relulens.plot.theme import number
+from relulens.report.page.cells import CELLS_CLASS
 from relulens.report.page.figures import figure_markup
 from relulens.report.page.size import BYTES, fitted
 from relulens.report.section import Card, Cell, Section, SectionContent
@@ -64,18 +65,20 @@ def render(
         "style": _resource("page.css"),
         "script": _resource("page.js"),
         "early": _resource("early.js"),
+        "viewer": _resource("viewer.js"),
     }
     template = _environment().get_template("page.html.j2")
 
     def whole(parts: Sequence[tuple[Section, SectionContent]]) -> str:
+        used = texts if _has_cells(parts) else texts | {"viewer": ""}
         return template.render(
             contents=parts,
             cards=_cards(parts),
             provenance=provenance,
             summary=summary,
             title=title,
-            policy=_policy(texts["early"], texts["script"]),
-            **{name: Markup(text) for name, text in texts.items()},
+            policy=_policy(used["early"], used["script"], used["viewer"]),
+            **{name: Markup(text) for name, text in used.items()},
         )
 
     return fitted(contents, whole, limit)
@@ -102,6 +105,11 @@ def _resource(name: str) -> str:
     return files("relulens.report.page").joinpath("templates", name).read_text("utf-8")
 
 
+def _has_cells(contents: Sequence[tuple[Section, SectionContent]]) -> bool:
+    figures = (figure for _, content in contents for figure in content.figures)
+    return any(f.format == "html" and CELLS_CLASS in f.content for f in figures)
+
+
 def _cards(
     contents: Sequence[tuple[Section, SectionContent]],
 ) -> list[tuple[str, Card]]:
@@ -110,7 +118,8 @@ def _cards(
 
 def _policy(*scripts: str) -> str:
     """Return a content policy that forbids every request and all scripts but ours."""
-    digests = [hashlib.sha256(script.encode()).digest() for script in scripts]
+    there = [script.encode() for script in scripts if script]
+    digests = [hashlib.sha256(script).digest() for script in there]
     allowed = " ".join(f"'sha256-{base64.b64encode(d).decode()}'" for d in digests)
     return (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline';"
