@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from relulens import training as training
     from relulens.certificates.file import read_certificate as read_certificate
     from relulens.certificates.file import write_certificate as write_certificate
+    from relulens.data.read import read_data as read_data
     from relulens.graph.describe import describe as describe
     from relulens.graph.domain import Box as Box
     from relulens.graph.evaluate import evaluate as evaluate
@@ -88,6 +89,7 @@ _HOMES: dict[str, str] = {
     "preimage_pieces": "relulens.preimage.enumeration",
     "random_likeness": "relulens.reversal.likeness",
     "read_certificate": "relulens.certificates.file",
+    "read_data": "relulens.data.read",
     "reconstruction": "relulens.preimage.reconstruction",
     "rectifying_bias": "relulens.preimage.rectifying_bias",
     "refresh": "relulens.importers.refresh",

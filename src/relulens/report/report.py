@@ -281,8 +281,11 @@ def _name(context: ReportContext) -> str:
 
 def _head(context: ReportContext) -> dict[str, str]:
     origin = context.network.provenance
+    path = origin.path
     return {
-        "network": origin.path or f"a network from {origin.format}",
+        "network": f"a network from {origin.format}"
+        if path is None
+        else Path(path).name,
         "data": context.data.source,
         "inputs": f"{len(context.data):,} of {context.data.total:,}",
     }

@@ -55,7 +55,7 @@ def _sentences(
 ) -> list[str]:
     said = _radii(radius[~np.isnan(radius)], _tying(context, radius))
     if len(_finite(distance)):
-        said += _distances(distance, radius)
+        said += _distances(distance, radius) + _bounds_only(context, distance)
     change = _finite(numbers(context.samples, "margin_distance"))
     if len(change):
         said.append(
@@ -70,6 +70,19 @@ def _sentences(
             f" and by {number(float(low))} in the closest call."
         )
     return said or [_nothing(context)]
+
+
+def _bounds_only(context: ReportContext, distance: np.ndarray) -> list[str]:
+    """Return how many distances are lower bounds rather than exact."""
+    exact = numbers(context.samples, "boundary_complete")
+    bounds = int(((exact == 0) & np.isfinite(distance)).sum())
+    if not bounds:
+        return []
+    return [
+        f"For {counted(bounds, 'input')} of {int(np.isfinite(distance).sum()):,} the"
+        " search behind faces without effect was not finished: there the distance and"
+        " the radius are proved lower bounds, not exact."
+    ]
 
 
 def _tying(context: ReportContext, radius: np.ndarray) -> list[str]:
