@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from relulens.graph.evaluate import evaluate as evaluate
     from relulens.graph.network import Network as Network
     from relulens.graph.tolerances import Tolerances as Tolerances
+    from relulens.implicit.conversion import implicit_model as implicit_model
+    from relulens.implicit.model import ImplicitModel as ImplicitModel
     from relulens.importers.layers import from_layers as from_layers
     from relulens.importers.load import load as load
     from relulens.importers.refresh import refresh as refresh
@@ -64,6 +66,7 @@ _HOMES: dict[str, str] = {
     "FrameReconstruction": "relulens.preimage.frame_reconstruction",
     "GenerativeModel": "relulens.reversal.generative",
     "Geometry": "relulens.preimage.geometry",
+    "ImplicitModel": "relulens.implicit.model",
     "Injectivity": "relulens.preimage.injectivity",
     "Network": "relulens.graph.network",
     "Preimage": "relulens.preimage.result",
@@ -80,6 +83,7 @@ _HOMES: dict[str, str] = {
     "from_sklearn": "relulens.importers.scikit_learn",
     "from_torch": "relulens.importers.torch_export",
     "generate": "relulens.reversal.reverse",
+    "implicit_model": "relulens.implicit.conversion",
     "injectivity": "relulens.preimage.injectivity",
     "load": "relulens.importers.load",
     "local_affine_map": "relulens.local.affine_map",

@@ -7,16 +7,16 @@ values of all nonlinear nodes, z their arguments, u is the input and y the outpu
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Literal
 
-import numpy as np
 import torch
-from scipy.sparse import csr_array, vstack
+from scipy.sparse import csr_array
 from torch import Tensor
 
-from relulens.graph.linear_map import BYTE_LIMIT, LinearMap, check_sparse
+from relulens.graph.linear_map import BYTE_LIMIT, LinearMap
 from relulens.graph.maps import Identity
+from relulens.graph.maps.block_matrix import BlockMatrix
 from relulens.graph.maps.diagram import Arrow, diagram
 from relulens.graph.network import Network
 from relulens.graph.nodes import Affine, Nonlinear, sources
@@ -96,21 +96,21 @@ class Blocks:
         Raises:
             MemoryLimitError: The matrix may take more than ``limit`` bytes.
         """
-        network, zero = self.network, (0,)
+        return self.matrix(which).to_sparse(limit=limit)
+
+    def matrix(self, which: Literal["A", "B", "C", "D"]) -> BlockMatrix:
+        """Return one of the four matrices as one map, nothing multiplied out."""
         m, n = self.argument_offsets, self.state_offsets
+        p, q = (0, self.network.input_size), (0, self.network.output_size)
         match which:
             case "A":
-                return _assembled(self.A, m, n, limit)
+                return BlockMatrix(self.A, m, n)
             case "B":
-                placed = {(i, 0): block for i, block in self.B.items()}
-                return _assembled(placed, m, (*zero, network.input_size), limit)
+                return BlockMatrix({(i, 0): map_ for i, map_ in self.B.items()}, m, p)
             case "C":
-                placed = {(0, j): block for j, block in self.C.items()}
-                return _assembled(placed, (*zero, network.output_size), n, limit)
+                return BlockMatrix({(0, j): map_ for j, map_ in self.C.items()}, q, n)
             case "D":
-                placed = {} if self.D is None else {(0, 0): self.D}
-                rows = (*zero, network.output_size)
-                return _assembled(placed, rows, (*zero, network.input_size), limit)
+                return BlockMatrix({} if self.D is None else {(0, 0): self.D}, q, p)
 
     def offset(self, which: Literal["a", "d"]) -> Tensor:
         """Return one of the two constant vectors, float64."""
@@ -246,33 +246,3 @@ def _constants(network: Network, needed: frozenset[int]) -> dict[int, Tensor]:
             if parts:
                 constants[index] = torch.stack(parts).sum(0)
     return constants
-
-
-def _assembled(
-    maps: Mapping[tuple[int, int], LinearMap],
-    rows: Sequence[int],
-    columns: Sequence[int],
-    limit: int,
-) -> csr_array:
-    """Return one sparse matrix with every map at its place, made within the limit."""
-    width = columns[-1]
-    strips: list[csr_array] = []
-    entries = 0
-    for i, (first, last) in enumerate(pairwise(rows)):
-        strip = csr_array((last - first, width), dtype=np.float64)
-        for (row, j), block in maps.items():
-            if row == i:
-                matrix = block.to_sparse(limit=limit)
-                entries += matrix.nnz
-                check_sparse(rows[-1], width, entries, limit)
-                strip = strip + _moved(matrix, columns[j], width)
-        strips.append(csr_array(strip))
-    if not strips:
-        return csr_array((0, width), dtype=np.float64)
-    return csr_array(vstack(strips, format="csr"))
-
-
-def _moved(matrix: csr_array, columns: int, width: int) -> csr_array:
-    """Return a matrix with its columns further to the right in a wider one."""
-    parts = (matrix.data, matrix.indices + columns, matrix.indptr)
-    return csr_array(parts, shape=(matrix.indptr.size - 1, width))

@@ -12,6 +12,7 @@ from relulens.graph.nodes import (
     Input,
     Maximum,
     Node,
+    Nonlinear,
     Smooth,
     Term,
     TwoSlope,
@@ -39,14 +40,25 @@ def converted(
 
 def _converted(node: Node, dtype: torch.dtype, device: torch.device) -> Node:
     match node:
-        case Input() | Maximum() | Smooth():
+        case Input():
             return node
-        case Coupled():
-            return replace(node, function=node.function.to(dtype, device))
         case Affine():
             terms = tuple(Term(t.source, t.map.to(dtype, device)) for t in node.terms)
             bias = None if node.bias is None else node.bias.to(device, dtype)
             return replace(node, terms=terms, bias=bias)
+        case _:
+            return converted_node(node, dtype, device)
+
+
+def converted_node(
+    node: Nonlinear, dtype: torch.dtype, device: torch.device
+) -> Nonlinear:
+    """Return one nonlinear node in another type or on another device."""
+    match node:
+        case Maximum() | Smooth():
+            return node
+        case Coupled():
+            return replace(node, function=node.function.to(dtype, device))
         case TwoSlope():
             return replace(
                 node,

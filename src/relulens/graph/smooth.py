@@ -168,3 +168,18 @@ GELU = SmoothFunction(
     turns=(-0.7517915246935645,),
     bends=(-math.sqrt(2), math.sqrt(2)),
 )
+
+
+def _silu_slope(z: Tensor) -> Tensor:
+    s = torch.sigmoid(z)
+    return s * (1 + z * (1 - s))
+
+
+SILU = SmoothFunction(
+    name="silu",
+    value=functional.silu,
+    slope=_silu_slope,
+    slopes=(-0.09983933, 1.09983933),
+    turns=(-1.278464542761074,),
+    bends=(-2.399357280515467, 2.399357280515467),
+)

@@ -7,24 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from relulens.graph.smooth import SILU as SILU
 from relulens.graph.smooth import SmoothFunction
 
 # Extreme slopes without a closed form are rounded outwards in the eighth digit.
-
-
-def _silu_slope(z: Tensor) -> Tensor:
-    s = torch.sigmoid(z)
-    return s * (1 + z * (1 - s))
-
-
-SILU = SmoothFunction(
-    name="silu",
-    value=functional.silu,
-    slope=_silu_slope,
-    slopes=(-0.09983933, 1.09983933),
-    turns=(-1.278464542761074,),
-    bends=(-2.399357280515467, 2.399357280515467),
-)
 
 
 def _mish_slope(z: Tensor) -> Tensor:

@@ -1,0 +1,173 @@
+"""The matrices of an implicit model from arrays, sparse matrices, maps or blocks."""
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array, issparse
+from torch import Tensor
+
+from relulens.errors import InvalidArgumentError, NotFiniteError
+from relulens.graph.linear_map import LinearMap
+from relulens.graph.maps import Adjoint, AlongAxis, Slice, SparseMatrix, composed
+from relulens.graph.maps.block_matrix import BlockMatrix
+
+MatrixLike: TypeAlias = object
+"""An array [rows, columns], a scipy sparse matrix, a LinearMap, or a table of them with
+None for zeros."""
+
+
+def as_block_matrix(letter: str, given: MatrixLike) -> BlockMatrix:
+    """Return a matrix as blocks; one block where no table of blocks is given.
+
+    Raises:
+        InvalidArgumentError: It is not a matrix, or its blocks do not line up.
+        NotFiniteError: A coefficient is NaN or infinite.
+    """
+    if isinstance(given, BlockMatrix):
+        return given
+    if _is_table(given):
+        return _from_table(letter, given)
+    made = as_map(letter, given)
+    return BlockMatrix({(0, 0): made}, (0, made.out_size), (0, made.in_size))
+
+
+def as_map(letter: str, given: MatrixLike) -> LinearMap:
+    """Return one matrix as a linear map.
+
+    Raises:
+        InvalidArgumentError: It has not two axes.
+        NotFiniteError: A coefficient is NaN or infinite.
+    """
+    if isinstance(given, LinearMap):
+        return given
+    if issparse(given):
+        matrix = csr_array(given, dtype=np.float64)
+        _check_finite(letter, bool(np.isfinite(matrix.data).all()))
+        rows, columns = matrix.shape
+        return SparseMatrix(matrix, (columns,), (rows,))
+    array = as_real(given)
+    if array.ndim != 2:
+        raise InvalidArgumentError(
+            f"cannot make an implicit model: {letter} is {list(array.shape)}, and a"
+            " matrix has 2 axes. Reshape it."
+        )
+    _check_finite(letter, bool(torch.isfinite(array).all()))
+    return AlongAxis(array, (array.shape[1],), 0)
+
+
+def as_real(given: object) -> Tensor:
+    """Return an array as a tensor of real numbers, float64 unless it has a type."""
+    array = given if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given))
+    array = array.detach()
+    return array if array.is_floating_point() else array.double()
+
+
+def _check_finite(letter: str, finite: bool) -> None:
+    if not finite:
+        raise NotFiniteError(
+            f"cannot make an implicit model: {letter} has numbers that are NaN or"
+            " infinite. Check how the model was trained or read."
+        )
+
+
+def _is_table(given: object) -> bool:
+    if not isinstance(given, list | tuple) or not given:
+        return False
+    entries = [x for row in given if isinstance(row, list | tuple) for x in row]
+    return any(
+        x is None or isinstance(x, LinearMap) or issparse(x) or np.ndim(x) == 2
+        for x in entries
+    )
+
+
+def _from_table(letter: str, table: Sequence[Sequence[MatrixLike]]) -> BlockMatrix:
+    maps = {
+        (i, j): as_map(f"{letter}[{i}][{j}]", entry)
+        for i, row in enumerate(table)
+        for j, entry in enumerate(row)
+        if entry is not None
+    }
+    rows = _sizes(
+        letter, "row", len(table), [(i, m.out_size) for (i, _), m in maps.items()]
+    )
+    width = max(len(row) for row in table)
+    columns = _sizes(
+        letter, "column", width, [(j, m.in_size) for (_, j), m in maps.items()]
+    )
+    return BlockMatrix(maps, rows, columns)
+
+
+def _sizes(
+    letter: str, word: str, count: int, found: Sequence[tuple[int, int]]
+) -> tuple[int, ...]:
+    sizes: list[int] = []
+    for place in range(count):
+        known = {size for index, size in found if index == place}
+        if len(known) != 1:
+            what = f"sizes {sorted(known)}" if known else "no block that says its size"
+            raise InvalidArgumentError(
+                f"cannot make an implicit model: block {word} {place} of {letter} has"
+                f" {what}, and 1 size is needed. Correct the table, or put a matrix of"
+                " zeros there."
+            )
+        sizes.append(known.pop())
+    return tuple(accumulate(sizes, initial=0))
+
+
+def on_grid(
+    matrix: BlockMatrix, rows: tuple[int, ...], columns: tuple[int, ...]
+) -> BlockMatrix:
+    """Return the matrix cut along other borders; parts that are zero are left out."""
+    if (matrix.row_offsets, matrix.column_offsets) == (rows, columns):
+        return matrix
+    if set(matrix.row_offsets) <= set(rows) and set(matrix.column_offsets) <= set(
+        columns
+    ):
+        return _refined(matrix, rows, columns)
+    whole = SparseMatrix(matrix.to_sparse(), matrix.in_shape, matrix.out_shape)
+    single = BlockMatrix({(0, 0): whole}, (0, rows[-1]), (0, columns[-1]))
+    return on_grid(single, rows, columns)
+
+
+def _refined(
+    matrix: BlockMatrix, rows: tuple[int, ...], columns: tuple[int, ...]
+) -> BlockMatrix:
+    maps: dict[tuple[int, int], LinearMap] = {}
+    for (i, j), part in matrix.blocks.items():
+        top, bottom = matrix.row_offsets[i : i + 2]
+        left, right = matrix.column_offsets[j : j + 2]
+        for k, (first, last) in enumerate(pairwise(rows)):
+            for m, (start, stop) in enumerate(pairwise(columns)):
+                inside = top <= first and last <= bottom and left <= start
+                if inside and stop <= right and first < last and start < stop:
+                    ranges = (first - top, last - top), (start - left, stop - left)
+                    cut = _cut(part, *ranges)
+                    if cut is not None:
+                        maps[k, m] = cut
+    return BlockMatrix(maps, rows, columns)
+
+
+def _cut(
+    part: LinearMap, rows: tuple[int, int], columns: tuple[int, int]
+) -> LinearMap | None:
+    """Return some rows and columns of a map, or nothing if they are zero."""
+    if rows == (0, part.out_size) and columns == (0, part.in_size):
+        return part
+    match part:
+        case AlongAxis(matrix=matrix) if len(part.in_shape) == 1:
+            piece = matrix[slice(*rows), slice(*columns)]
+            return AlongAxis(piece, (piece.shape[1],), 0) if bool(piece.any()) else None
+        case SparseMatrix(matrix=matrix):
+            piece = csr_array(matrix[slice(*rows), slice(*columns)])
+            height, width = piece.shape
+            return SparseMatrix(piece, (width,), (height,)) if piece.nnz else None
+        case _ if len(part.in_shape) == 1 and len(part.out_shape) == 1:
+            spread = Adjoint(Slice((part.in_size,), ((*columns, 1),)))
+            return composed(spread, part, Slice((part.out_size,), ((*rows, 1),)))
+        case _:
+            made = part.to_sparse()
+            flat = SparseMatrix(made, (part.in_size,), (part.out_size,))
+            return _cut(flat, rows, columns)
