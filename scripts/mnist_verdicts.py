@@ -1,7 +1,7 @@
 """What both layers of a 784-3500-784 network forget of MNIST, over several sparsities.
 
-Run it with ``python scripts/mnist_verdicts.py FOLDER [--images 100] [--out FILE.png]``;
-the folder holds MNIST's four IDX files. It trains one network per sparsity, asks for
+Run it with ``python scripts/mnist_verdicts.py FOLDER [--images 100] [--sparsities 0 3]
+[--out FILE.png]``; the folder holds MNIST's four IDX files. It trains one network per sparsity, asks for
 the pre-image of test images through the first layer, with and without the pixel box,
 and through the second one on each image's region, and draws the counts.
 """
@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--training-images", type=int, default=60_000)
+    parser.add_argument("--sparsities", type=float, nargs="+", default=SPARSITIES)
     parser.add_argument("--out", type=Path, default=Path("mnist_verdicts.png"))
     given = parser.parse_args()
     x, labels = images(given.folder, "train")
@@ -71,7 +72,7 @@ def main() -> None:
         "layer 2, on the image's region": {"layer": 1, "scope": "region"},
     }
     found: dict[str, list[rl.Preimage]] = {name: [] for name in asked}
-    for sparsity in SPARSITIES:
+    for sparsity in given.sparsities:
         network = trained(x, labels, sparsity)
         for name, options in asked.items():
             begun = time.process_time()

@@ -58,7 +58,8 @@ def _steps(network: Network, needed: list[int]) -> int:
     return total
 
 
-def _largest_affine(node: Affine, values: dict[int, Tensor], *, biased: bool) -> Tensor:
+def affine_sums(node: Affine, values: dict[int, Tensor], *, biased: bool) -> Tensor:
+    """Return an affine node's sum of absolute values, with or without its bias."""
     total = torch.zeros((1, *node.shape), dtype=torch.float64)
     if node.bias is not None and biased:
         total = total + node.bias.abs()
@@ -68,7 +69,7 @@ def _largest_affine(node: Affine, values: dict[int, Tensor], *, biased: bool) ->
     return total
 
 
-def _largest(
+def path_sums(
     frozen: Frozen, needed: list[int], start: Tensor, *, biased: bool
 ) -> dict[int, Tensor]:
     """Return sums of absolute values of all paths, with ``start`` at the input."""
@@ -79,7 +80,7 @@ def _largest(
             case Input():
                 values[index] = start
             case Affine():
-                values[index] = _largest_affine(node, values, biased=biased)
+                values[index] = affine_sums(node, values, biased=biased)
             case TwoSlope():
                 slope = torch.where(frozen.gates[index], node.positive, node.negative)
                 values[index] = values[node.source] * slope.abs()
@@ -94,7 +95,7 @@ def _largest(
     return values
 
 
-def _differences(node: Maximum, winner: Tensor) -> tuple[Tensor, Tensor]:
+def differences(node: Maximum, winner: Tensor) -> tuple[Tensor, Tensor]:
     """Return for every entry of every group its place and the group's winner's."""
     ragged = node.groups.ragged
     lengths = ragged.pointers.diff()
@@ -128,8 +129,8 @@ def composite(network: Network, x: Tensor, end: int) -> Composite:
         frozen, eye.reshape(-1, *network.input_shape), start=0, keep=arguments
     )
     ones = torch.ones((1, *network.input_shape), dtype=torch.float64)
-    most = _largest(frozen, needed, ones, biased=False)
-    reach = _largest(frozen, needed, x.abs(), biased=True)
+    most = path_sums(frozen, needed, ones, biased=False)
+    reach = path_sums(frozen, needed, x.abs(), biased=True)
     return _assembled(frozen, inner, end, pushed, most, reach, _steps(network, needed))
 
 
@@ -165,7 +166,7 @@ def _block(
     )
     if not isinstance(node, Maximum) or index == end:
         return found
-    entry, winner = _differences(node, frozen.gates[index])
+    entry, winner = differences(node, frozen.gates[index])
     return _Block(
         found.matrix[entry] - found.matrix[winner],
         found.value[entry] - found.value[winner],

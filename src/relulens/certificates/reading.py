@@ -140,10 +140,10 @@ def _linear_parts(
 
 def leaves_of(network: Network, node: int) -> tuple[int, ...]:
     """Return the nodes, not affine, that a node reads through affine ones."""
-    return _reach(network, node)[0]
+    return affine_between(network, node)[0]
 
 
-def _reach(network: Network, node: int) -> tuple[tuple[int, ...], list[int]]:
+def affine_between(network: Network, node: int) -> tuple[tuple[int, ...], list[int]]:
     """Return these nodes, and with them all affine ones on the way, in order."""
     found: set[int] = set()
     seen, open_ = {node}, [node]
@@ -166,7 +166,7 @@ def reading(network: Network, node: int) -> Reading:
     Raises:
         MemoryLimitError: The sparse matrix is over the limit.
     """
-    leaves, nodes = _reach(network, node)
+    leaves, nodes = affine_between(network, node)
     parts = _linear_parts(network, nodes, leaves)[node]
     size = int(np.prod(network.nodes[node].shape))
     blocks = []

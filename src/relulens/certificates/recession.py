@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64
+from numpy.typing import NDArray
 from torch import Tensor
 
 from relulens.certificates.rank import Shift, reach_of
 from relulens.certificates.rounding import UNIT, Array, exact_dot, gamma
 from relulens.certificates.subjects import Matrix, Weights, weights_of
+from relulens.certificates.support import reads
 from relulens.certificates.system import Indices, System, Taken, numpy_of, take
 from relulens.certificates.verification import Verification, accepted, refused
 
@@ -23,7 +25,8 @@ class Recession:
     Either the stored direction does so exactly, or an exact one lies next to it: with R
     an approximate right inverse of the rows ``held`` that must stay at zero and
     ``a = |I - held R| < 1``, some d' with ``held d' = 0`` has ``|d - d'| <= |R|
-    |held d| / (1 - a)`` in the maximum norm, and all other rows have more slack.
+    |held d| / (1 - a)`` in the maximum norm, and all other rows have more slack. Rows
+    that do not read the coordinates of d and R at all need none.
 
     Attributes:
         system: The rows.
@@ -53,11 +56,35 @@ class Recession:
             return refused("the direction is zero, not finite or of the wrong length")
         taken = take(weights, self.system.equal.with_rows(self.system.below))
         equal = self.system.equal.count
+        columns = self._columns(d)
+        if isinstance(columns, str):
+            return refused(columns)
+        rows = self.system.equal.with_rows(self.system.below)
+        met = reads(self.system.subject, weights, rows, columns)
         if self.held.numel() == 0:
-            return _check_exactly(taken, d, equal)
-        return self._check_nearby(taken, d, equal)
+            return _check_exactly(taken, d, equal, met)
+        return self._check_nearby(taken, d, equal, met, columns)
 
-    def _check_nearby(self, taken: Taken, d: Array, equal: int) -> Verification:
+    def _columns(self, d: Array) -> Indices | str:
+        """Return the coordinates that the exact direction may have."""
+        used = d != 0
+        if self.held.numel() and isinstance(self.evidence, Tensor):
+            table = numpy_of(self.evidence)
+            if table.shape != (d.size, self.held.numel()):
+                return "the right inverse has the wrong shape"
+            used = used | (table != 0).any(1)
+        elif self.held.numel():
+            used = np.ones(d.size, dtype=bool)
+        return np.flatnonzero(used)
+
+    def _check_nearby(
+        self,
+        taken: Taken,
+        d: Array,
+        equal: int,
+        met: NDArray[np.bool_],
+        columns: Indices,
+    ) -> Verification:
         held = self.held.numpy()
         if held.min() < 0 or held.max() >= taken.matrix.shape[0]:
             return refused("a row held at zero does not exist")
@@ -77,8 +104,8 @@ class Recession:
         open_ = ~(slack > 0)
         open_[:equal] = True
         open_[held] = False
-        loose = np.flatnonzero(open_)
-        if loose.size and not _all_proportional(taken, loose, held):
+        loose = np.flatnonzero(open_ & met)
+        if loose.size and not _all_proportional(taken, loose, held, columns):
             return refused(f"{loose.size} rows are neither held at zero nor negative")
         return accepted("an exact direction lies next to the stored one")
 
@@ -95,13 +122,13 @@ def _row(matrix: Matrix, place: int) -> Array:
     return (row if isinstance(row, np.ndarray) else row.toarray())[0]
 
 
-def _check_exactly(taken: Taken, d: Array, equal: int) -> Verification:
+def _check_exactly(
+    taken: Taken, d: Array, equal: int, met: NDArray[np.bool_]
+) -> Verification:
     value, error = _applied(taken, d)
     doubtful = value + error > 0
     doubtful[:equal] = True
-    places = np.flatnonzero(doubtful)
-    blank = np.asarray(abs(taken.matrix) @ np.abs(d))[places] == 0
-    places = places[~(blank & (taken.radius[places] == 0))]
+    places = np.flatnonzero(doubtful & met)
     if places.size > _EXACT_ROWS:
         return refused(f"{places.size} rows are too many to check one by one")
     if (taken.radius[places] > 0).any():
@@ -148,11 +175,13 @@ def _shift_distance(
     return left / (reach.floor or 1.0) * (1 + gamma(1))
 
 
-def _all_proportional(taken: Taken, loose: Indices, held: Indices) -> bool:
-    """Tell whether every loose row is zero or an exact multiple of a held one."""
-    known = {_direction_key(_row(taken.matrix, int(i))) for i in held}
+def _all_proportional(
+    taken: Taken, loose: Indices, held: Indices, columns: Indices
+) -> bool:
+    """Tell whether every loose row is zero or an exact multiple of a held one there."""
+    known = {_direction_key(_row(taken.matrix, int(i))[columns]) for i in held}
     for place in loose:
-        row = _row(taken.matrix, int(place))
+        row = _row(taken.matrix, int(place))[columns]
         if taken.radius[place] > 0:
             return False
         if row.any() and _direction_key(row) not in known:

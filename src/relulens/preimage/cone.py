@@ -12,6 +12,7 @@ from relulens.certificates.subjects import Weights
 from relulens.certificates.system import System, take
 from relulens.errors import MemoryLimitError
 from relulens.preimage.kernel import Kernel, kernel
+from relulens.preimage.local_direction import local_direction
 from relulens.preimage.positive_span import candidates
 from relulens.preimage.projected import Projected, projected
 from relulens.preimage.proofs import (
@@ -84,6 +85,15 @@ def decide(system: System, weights: Weights, left: Kernel | None = None) -> Cone
             reason=reason,
             margin=0.0,
             method="coordinate",
+        )
+    local = local_direction(system, weights, equal, below)
+    if local is not None:
+        return Cone(
+            left="some",
+            certificate=local,
+            reason="some coordinates move together freely",
+            margin=0.0,
+            method="few coordinates",
         )
     try:
         left = kernel(equal) if left is None else left

@@ -1,16 +1,19 @@
 """Turn what the solver found into certificates that their checkers accept."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy.linalg import lapack, qr, solve_triangular
+from torch import Tensor
 
 from relulens.certificates.rank import FullRank, Inverse, RankEvidence, Shift
 from relulens.certificates.recession import Recession
 from relulens.certificates.rounding import Array
 from relulens.certificates.spanning import PositiveSpanning
 from relulens.certificates.subjects import Matrix, Weights
+from relulens.certificates.support import reads
 from relulens.certificates.system import Indices, System, take
 from relulens.preimage.kernel import Kernel, norms
 from relulens.preimage.projected import Projected
@@ -18,6 +21,9 @@ from relulens.preimage.rational import rational_direction
 
 INVERSE_COLUMNS = 1024
 """Up to so many columns an inverse is stored; beyond, a shift of the Gram matrix."""
+
+LOCAL_ENTRIES = 4_000_000
+"""Sparse rows on a few coordinates are made dense up to so many entries."""
 
 
 def _dense(rows: Matrix) -> Array:
@@ -203,56 +209,120 @@ def _exact(system: System, d: Array) -> Recession:
 
 
 def prove_recession(
-    system: System, weights: Weights, kernel: Kernel, direction: Array
+    system: System, weights: Weights, kernel: Kernel | None, direction: Array
 ) -> Recession | None:
-    """Return a proof that a direction is left, at this one or next to it."""
+    """Return a proof that a direction is left, at this one or next to it.
+
+    Args:
+        system: The rows.
+        weights: The rows as numbers.
+        kernel: What the equalities leave; nothing if the direction is on few
+            coordinates, where the equalities that read them are few.
+        direction: The direction; coordinates where it is zero stay so.
+    """
     rows = take(weights, system.equal.with_rows(system.below)).matrix
     equal = system.equal.count
     scale = norms(rows)
     d = direction / np.abs(direction).max()
-    value = np.asarray(rows @ d)[equal:]
-    if equal == 0 and value.max(initial=-1.0) <= 0:
+    value = np.asarray(rows @ d)
+    if value[equal:].max(initial=-1.0) <= 0 and not value[:equal].any():
         proof = _exact(system, d)
         if proof.check(weights):
             return proof
+    columns = np.flatnonzero(d)
+    part = _part(system, weights, rows, kernel, columns)
     for tau in (1e-12, 1e-9, 1e-6):
-        proof = _nearby(system, weights, kernel, rows, scale, d, tau)
+        proof = _nearby(system, weights, part, scale, value, d, tau)
         if proof is not None:
             return proof
-    polished = rational_direction(rows, equal, scale, d)
+    polished = rational_direction(
+        part.rows[part.read], part.equal, scale[part.read], d[columns]
+    )
     if polished is None:
         return None
-    exact = _exact(system, polished)
+    whole = np.zeros(d.size)
+    whole[columns] = polished
+    exact = _exact(system, whole)
     return exact if exact.check(weights) else None
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Part:
+    """The rows of a system on the coordinates of a direction.
+
+    Attributes:
+        rows: All rows there.
+        columns: The coordinates.
+        read: Positions of the rows that read them.
+        equal: How many of these are equalities.
+        independent: Positions of equalities that must stay at zero.
+    """
+
+    rows: Matrix
+    columns: Indices
+    read: Indices
+    equal: int
+    independent: Indices
+
+
+def _part(
+    system: System,
+    weights: Weights,
+    rows: Matrix,
+    kernel: Kernel | None,
+    columns: Indices,
+) -> _Part:
+    whole = columns.size == rows.shape[1]
+    there = rows if whole else rows[:, columns]
+    every = system.equal.with_rows(system.below)
+    read = np.flatnonzero(reads(system.subject, weights, every, columns))
+    if not isinstance(there, np.ndarray) and read.size * columns.size <= LOCAL_ENTRIES:
+        there = there.toarray()
+    equal = system.equal.count
+    if kernel is not None and kernel.independent.size == kernel.rank:
+        independent = np.intersect1d(kernel.independent, read)
+    else:
+        independent = read[read < equal]
+    return _Part(
+        rows=there,
+        columns=columns,
+        read=read,
+        equal=int((read < equal).sum()),
+        independent=independent,
+    )
 
 
 def _nearby(
     system: System,
     weights: Weights,
-    kernel: Kernel,
-    rows: Matrix,
+    part: _Part,
     scale: Array,
+    value: Array,
     d: Array,
     tau: float,
 ) -> Recession | None:
-    equal = system.equal.count
-    value = np.asarray(rows @ d)
     weak = (np.abs(value) <= tau * scale) & (scale > 0)
-    weak[:equal] = False
-    edge = np.flatnonzero(weak)
-    held = np.concatenate([kernel.independent[: kernel.rank], edge])
-    if not isinstance(rows, np.ndarray) and (edge.size or equal > kernel.rank):
-        return None
+    weak[: system.equal.count] = False
+    edge = np.intersect1d(np.flatnonzero(weak), part.read)
+    held = np.concatenate([part.independent, edge])
     if held.size == 0:
         return None
-    if isinstance(rows, np.ndarray):
-        kept, inverse = _right_inverse(rows, held, scale)
-        d = d - inverse @ (rows[held[kept]] @ d)
-        d = d - inverse @ (rows[held[kept]] @ d)
-        held, attempts = held[kept], [torch.from_numpy(inverse)]
-        attempts.insert(0, attempts[0].to(torch.float32))
+    attempts: list[Tensor | Shift]
+    if isinstance(part.rows, np.ndarray):
+        kept, inverse = _right_inverse(part.rows, held, scale)
+        held = held[kept]
+        near = d[part.columns]
+        for _ in range(2):
+            near = near - inverse @ (part.rows[held] @ near)
+        d = np.zeros(d.size)
+        d[part.columns] = near
+        table = np.zeros((d.size, held.size))
+        table[part.columns] = inverse
+        exact = torch.from_numpy(table)
+        attempts = [exact.to(torch.float32), exact]
     else:
-        attempts = shifts_of(rows[held].T)
+        every = take(weights, system.equal.with_rows(system.below)).matrix
+        attempts = [*shifts_of(every[held].T)]
     if not np.abs(d).max() > 0:
         return None
     for evidence in attempts:
