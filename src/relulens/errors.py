@@ -191,3 +191,18 @@ class SolverError(RelulensError):
 
 class CertificateError(RelulensError):
     """A certificate file is damaged, of another version, or about other weights."""
+
+
+class NotWellPosedError(RelulensError):
+    """A model with loops is not certified to have one equilibrium for every input.
+
+    Attributes:
+        radius: Perron-Frobenius eigenvalue, or a bound on it, that should be below one.
+    """
+
+    def __init__(self, question: str, radius: float, advice: str) -> None:
+        super().__init__(
+            f"cannot {question}: its loops may carry a change {radius:.4g} times as far"
+            f" in every turn, and less than 1 is needed. {advice}"
+        )
+        self.radius = radius
