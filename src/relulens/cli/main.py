@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from relulens.cli.compare import compare
 from relulens.cli.describe import describe
 from relulens.cli.exits import INTERRUPTED, exit_code
 from relulens.cli.preimage import preimage
@@ -14,6 +15,8 @@ from relulens.cli.report import report
 from relulens.cli.reversal import reversal
 from relulens.cli.slopes import slopes
 from relulens.cli.spectrum import spectrum
+from relulens.cli.status import status
+from relulens.cli.survey import survey
 from relulens.cli.verify import verify
 from relulens.cli.words import in_flags
 from relulens.errors import RelulensError
@@ -32,6 +35,9 @@ def cli() -> None:
 
 for _command in (
     report,
+    survey,
+    status,
+    compare,
     describe,
     slopes,
     spectrum,
