@@ -139,6 +139,9 @@ def test_activity(case):
     assert np.allclose(tables["activity"]["active_fraction"], on.mean(1), rtol=1e-15)
     counted = sum(arrays["active.1"] for arrays in found.answers["activity"].arrays)
     assert counted.tolist() == (second > 0).sum(0).tolist()
+    names = tables["activity"]["region"].to_numpy()
+    same = (on[:, None] == on).all(2).numpy()
+    assert np.array_equal(names[:, None] == names, same)
 
 
 def test_spectra(case):

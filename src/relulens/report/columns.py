@@ -11,6 +11,7 @@ SAMPLE_COLUMNS: dict[str, str] = {
     "correct": "whether the prediction is the label",
     "prediction_status": "ok, or why the columns of this question are null",
     "active_fraction": "units with a positive argument, of all two-slope units",
+    "region": "name of the input's region: inputs with one pattern share it",
     "activity_status": "ok, or why the columns of this question are null",
     "slope_largest": "largest singular value of the output slope",
     "slope_smallest": "smallest singular value of the output slope above its rank"
