@@ -58,10 +58,13 @@ if TYPE_CHECKING:
     from relulens.reversal.likeness import random_likeness as random_likeness
     from relulens.reversal.reverse import generate as generate
     from relulens.reversal.reverse import reversal as reversal
+    from relulens.robustness.attack import Attack as Attack
+    from relulens.robustness.sparse_attack import sparse_attack as sparse_attack
     from relulens.survey.survey import survey as survey
 
 # Public name -> the module it lives in; loaded on first use, because torch is slow.
 _HOMES: dict[str, str] = {
+    "Attack": "relulens.robustness.attack",
     "Box": "relulens.graph.domain",
     "FrameReconstruction": "relulens.preimage.frame_reconstruction",
     "GenerativeModel": "relulens.reversal.generative",
@@ -101,6 +104,7 @@ _HOMES: dict[str, str] = {
     "report": "relulens.report.report",
     "reversal": "relulens.reversal.reverse",
     "singular_values": "relulens.local.spectrum",
+    "sparse_attack": "relulens.robustness.sparse_attack",
     "stability": "relulens.preimage.stability",
     "survey": "relulens.survey.survey",
     "templates": "relulens.local.templates",
