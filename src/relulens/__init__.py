@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from relulens.preimage.twin import Twin as Twin
     from relulens.preimage.twin import twin as twin
     from relulens.report.report import report as report
+    from relulens.regions.enumeration import linear_regions as linear_regions
     from relulens.reversal.generative import GenerativeModel as GenerativeModel
     from relulens.reversal.likeness import random_likeness as random_likeness
     from relulens.reversal.reverse import generate as generate
@@ -89,6 +90,7 @@ _HOMES: dict[str, str] = {
     "implicit_model": "relulens.implicit.conversion",
     "injectivity": "relulens.preimage.injectivity",
     "load": "relulens.importers.load",
+    "linear_regions": "relulens.regions.enumeration",
     "local_affine_map": "relulens.local.affine_map",
     "omnidirectionality": "relulens.preimage.omnidirectionality",
     "preimage": "relulens.preimage.preimage",

@@ -1,0 +1,1 @@
+"""Compiled kernels: the one door to numba."""

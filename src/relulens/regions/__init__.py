@@ -1,0 +1,1 @@
+"""Exact partitions of the input space into linear regions."""
