@@ -2,7 +2,7 @@
 
 from relulens.training.orthogonality import template_orthogonality
 from relulens.training.random_state import random_state_penalty
-from relulens.training.row_norm import project_rows
+from relulens.training.row_balls import project_rows
 from relulens.training.shadow import ShadowBatch, ShadowTraining, shadow_batch
 
 __all__ = [
