@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from relulens import errors as errors
     from relulens import plot as plot
     from relulens import training as training
+    from relulens.bounds.program_bounds import Limits as Limits
     from relulens.certificates.file import read_certificate as read_certificate
     from relulens.certificates.file import write_certificate as write_certificate
     from relulens.data.read import read_data as read_data
@@ -53,13 +54,17 @@ if TYPE_CHECKING:
     from relulens.preimage.stability import stability as stability
     from relulens.preimage.twin import Twin as Twin
     from relulens.preimage.twin import twin as twin
-    from relulens.report.report import report as report
     from relulens.regions.enumeration import linear_regions as linear_regions
+    from relulens.report.report import report as report
     from relulens.reversal.generative import GenerativeModel as GenerativeModel
     from relulens.reversal.likeness import random_likeness as random_likeness
     from relulens.reversal.reverse import generate as generate
     from relulens.reversal.reverse import reversal as reversal
     from relulens.robustness.attack import Attack as Attack
+    from relulens.robustness.output_bounds import OutputBounds as OutputBounds
+    from relulens.robustness.output_bounds import output_bounds as output_bounds
+    from relulens.robustness.sensitivity import Sensitivity as Sensitivity
+    from relulens.robustness.sensitivity import sensitivity as sensitivity
     from relulens.robustness.sparse_attack import sparse_attack as sparse_attack
     from relulens.survey.survey import survey as survey
 
@@ -72,10 +77,13 @@ _HOMES: dict[str, str] = {
     "Geometry": "relulens.preimage.geometry",
     "ImplicitModel": "relulens.implicit.model",
     "Injectivity": "relulens.preimage.injectivity",
+    "Limits": "relulens.bounds.program_bounds",
     "Network": "relulens.graph.network",
+    "OutputBounds": "relulens.robustness.output_bounds",
     "Preimage": "relulens.preimage.result",
     "PreimagePieces": "relulens.preimage.enumeration",
     "RectifyingBias": "relulens.preimage.rectifying_bias",
+    "Sensitivity": "relulens.robustness.sensitivity",
     "Tolerances": "relulens.graph.tolerances",
     "Twin": "relulens.preimage.twin",
     "activation_pattern": "relulens.local.pattern",
@@ -89,10 +97,11 @@ _HOMES: dict[str, str] = {
     "generate": "relulens.reversal.reverse",
     "implicit_model": "relulens.implicit.conversion",
     "injectivity": "relulens.preimage.injectivity",
-    "load": "relulens.importers.load",
     "linear_regions": "relulens.regions.enumeration",
+    "load": "relulens.importers.load",
     "local_affine_map": "relulens.local.affine_map",
     "omnidirectionality": "relulens.preimage.omnidirectionality",
+    "output_bounds": "relulens.robustness.output_bounds",
     "preimage": "relulens.preimage.preimage",
     "preimage_geometry": "relulens.preimage.geometry",
     "preimage_pieces": "relulens.preimage.enumeration",
@@ -105,6 +114,7 @@ _HOMES: dict[str, str] = {
     "region_polytope": "relulens.local.polytope",
     "report": "relulens.report.report",
     "reversal": "relulens.reversal.reverse",
+    "sensitivity": "relulens.robustness.sensitivity",
     "singular_values": "relulens.local.spectrum",
     "sparse_attack": "relulens.robustness.sparse_attack",
     "stability": "relulens.preimage.stability",

@@ -36,6 +36,21 @@ Relaxed: TypeAlias = Lines | MaximumLines | Between
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Ball:
+    """All inputs within a radius in the 1- or 2-norm.
+
+    Attributes:
+        centre: [N, *input_shape].
+        radius: [N].
+        dual: Order of the dual norm: infinity for the 1-norm, 2 for the 2-norm.
+    """
+
+    centre: Tensor
+    radius: Tensor
+    dual: float
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Relaxation:
     """A network on N boxes, with lines for every nonlinear node met so far.
 
@@ -46,6 +61,7 @@ class Relaxation:
         lines: Lines of the nonlinear nodes.
         sizes: Bounds [N, *shape] on the sum of absolute terms of every affine node,
             and on the absolute value of every other one.
+        ball: A ball that inputs lie in as well, or nothing.
     """
 
     network: Network
@@ -53,6 +69,7 @@ class Relaxation:
     known: Mapping[int, AbsoluteAffine]
     lines: Mapping[int, Relaxed]
     sizes: Mapping[int, Tensor]
+    ball: Ball | None = None
 
 
 class _Walk:
@@ -160,7 +177,16 @@ def _end(relaxation: Relaxation, walk: _Walk, weights: Tensor) -> None:
     middle, half = (low + high) / 2, (high - low) / 2
     share = 3 * gamma(weights[0, 0].numel())
     half = half + share * largest(relaxation.box)
-    walk.constant = walk.constant + _dot(weights, middle) - _dot(weights.abs(), half)
+    least = _dot(weights, middle) - _dot(weights.abs(), half)
+    if relaxation.ball is not None:
+        ball = relaxation.ball
+        reached = ball.radius.reshape(-1, *[1] * (low.ndim - 1))
+        size = share * (ball.centre.abs() + reached)
+        norm = torch.linalg.vector_norm(weights.flatten(2), ball.dual, dim=2)
+        reach = norm * ball.radius.unsqueeze(1)
+        inside = _dot(weights, ball.centre) - reach - _dot(weights.abs(), size)
+        least = torch.maximum(least, inside)
+    walk.constant = walk.constant + least
 
 
 def _affine(

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relulens.bounds.backward import Relaxation, Relaxed, lowest_and_highest
+from relulens.bounds.backward import Ball, Relaxation, Relaxed, lowest_and_highest
 from relulens.bounds.images import AbsoluteAffine, largest, node_bounds
 from relulens.bounds.lines import Between, maximum_lines, two_slope_lines
 from relulens.errors import InvalidArgumentError
@@ -117,6 +117,7 @@ def layer_bounds(
     method: Method = "relaxation",
     splits: Mapping[int, Tensor] | None = None,
     rows: int = ROWS,
+    ball: Ball | None = None,
 ) -> LayerBounds:
     """Return bounds of the arguments of all nonlinear nodes over boxes of inputs.
 
@@ -134,6 +135,7 @@ def layer_bounds(
             [N, *shape], 1 where the argument is at least zero, -1 where it is at most
             zero, 0 where nothing is asked.
         rows: Most entries of one layer that are refined; the widest are.
+        ball: A ball that inputs lie in as well; intervals do not see it.
 
     Returns:
         Bounds that hold for every input of the box with the signs asked for. Rounding
@@ -158,7 +160,7 @@ def layer_bounds(
     box = checked_box(wide, low, high)
     asked = _checked_splits(wide, splits, box[0].shape[0])
     with torch.no_grad():
-        return _Forward(wide, box, method, asked, rows).run()
+        return _Forward(wide, box, method, asked, rows, ball).run()
 
 
 def _checked_splits(
@@ -202,6 +204,7 @@ class _Forward:
         method: str,
         splits: Mapping[int, Tensor],
         rows: int,
+        ball: Ball | None,
     ) -> None:
         self.network, self.box, self.method = network, box, method
         self.splits, self.limit = splits, rows
@@ -221,8 +224,9 @@ class _Forward:
             known=self.known,
             lines=self.lines,
             sizes=self.sizes,
+            ball=ball,
         )
-        self.tight = _tight(network, self.needed)
+        self.tight = frozenset() if ball else _tight(network, self.needed)
         self.empty = torch.zeros(box[0].shape[0], dtype=torch.bool)
         self.empty = self.empty.to(box[0].device)
         self.unrefined = 0
