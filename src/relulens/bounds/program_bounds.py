@@ -21,7 +21,7 @@ from relulens.bounds.state_form import (
 from relulens.graph.blocks import blocks
 from relulens.graph.coupled_bounds import Bounds
 from relulens.graph.polyhedral import polyhedral
-from relulens.numerics.sparse_programs import Minimum, Solver
+from relulens.numerics.bounded_programs import Minimum, Solver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

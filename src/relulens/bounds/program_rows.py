@@ -15,7 +15,7 @@ from relulens.bounds.lines import maximum_lines, two_slope_lines
 from relulens.bounds.rounding import UNIT
 from relulens.bounds.state_form import Operation, StateBox, StateForm
 from relulens.graph.nodes import Maximum, TwoSlope
-from relulens.numerics.sparse_programs import Program
+from relulens.numerics.bounded_programs import Program
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -98,9 +98,6 @@ def _step(
             reach = slope * moved[source] * (1 + 1e-9)
             return torch.where(torch.isfinite(reach), reach, 2 * wide)
         case Coupled():
-            return 2 * largest((
-                -found.relaxation.sizes[index],
-                found.relaxation.sizes[index],
-            ))
+            return 2 * found.relaxation.sizes[index]
         case _:
             assert_never(node)
