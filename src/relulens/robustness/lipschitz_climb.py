@@ -1,0 +1,89 @@
+"""Steep points: slopes at sampled inputs, and a climb from the steepest."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from relulens.graph.tolerances import Tolerances
+from relulens.local.affine_map import local_affine_map
+from relulens.robustness.lipschitz_problem import Problem
+
+BYTES = 64 << 20
+"""Bytes that the slopes and values of one batch of points may take."""
+
+
+@dataclass(slots=True, eq=False)
+class Steepest:
+    """The steepest point met so far, in the inside of its region.
+
+    Attributes:
+        problem: What is asked.
+        value: Norm of the slope there; zero before any point was tried.
+        point: The point [*input_shape], or nothing.
+        tried: Number of points.
+    """
+
+    problem: Problem
+    value: float = 0.0
+    point: Tensor | None = None
+    tried: int = 0
+
+    def offer(self, x: Tensor) -> Tensor:
+        """Try inputs [N, *input_shape], keep the steepest, return the norms [N]."""
+        parts = [self.problem.norms_at(part) for part in x.split(batch(self.problem))]
+        norms = torch.cat([x.new_zeros(0), *parts])
+        self.tried += x.shape[0]
+        for place in norms.argsort(descending=True)[:4].tolist():
+            if self.point is not None and float(norms[place]) <= self.value:
+                break
+            if _in_the_inside(self.problem, x[place : place + 1]):
+                self.value, self.point = float(norms[place]), x[place].clone()
+                break
+        return norms
+
+
+def _in_the_inside(problem: Problem, x: Tensor) -> bool:
+    """Tell whether no unit switches at an input, so that its slope is a region's."""
+    found = local_affine_map(problem.network, x, tol=Tolerances())
+    return float(found.margin[0]) > 0.0
+
+
+def batch(problem: Problem) -> int:
+    """Return how many slopes are taken at once."""
+    sizes = [torch.Size(node.shape).numel() for node in problem.region.nodes.values()]
+    return max(1, min(1024, BYTES // (8 * problem.rows.shape[0] * max(sizes))))
+
+
+def drawn(low: Tensor, high: Tensor, source: torch.Generator) -> Tensor:
+    """Return one uniform point of every box [N, *input_shape]."""
+    share = torch.rand(low.shape, generator=source, dtype=low.dtype)
+    return low + share.to(low.device) * (high - low)
+
+
+def climb(steepest: Steepest, source: torch.Generator, points: int) -> None:
+    """Sample the box, then step from the steepest point by less and less.
+
+    Args:
+        steepest: What is improved.
+        source: Of the random points.
+        points: How many to try, in all.
+    """
+    problem = steepest.problem
+    count = max(1, points // 16)
+    low, high = problem.low[None], problem.high[None]
+    half = (high - low) / 2
+    steepest.offer(
+        drawn(*(b.expand(4 * count, *b.shape[1:]) for b in (low, high)), source)
+    )
+    scale = 1.0
+    for _ in range(12):
+        if steepest.point is None:
+            return
+        before = steepest.value
+        noise = torch.randn(
+            (count, *problem.low.shape), generator=source, dtype=low.dtype
+        )
+        moved = steepest.point[None] + scale * half * noise.to(low.device)
+        steepest.offer(torch.minimum(torch.maximum(moved, low), high))
+        scale = scale if steepest.value > before else scale / 2

@@ -1,0 +1,266 @@
+"""Branch and bound for the largest slope: boxes or signs, the loosest first."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from relulens.graph.freeze import Frozen
+from relulens.graph.nodes import TwoSlope
+from relulens.robustness.lipschitz_climb import Steepest, batch, climb, drawn
+from relulens.robustness.lipschitz_gates import Gates
+from relulens.robustness.lipschitz_patterns import THIN, inside, patterns
+from relulens.robustness.lipschitz_problem import Evaluated, Problem, evaluated
+
+BISECTED = 6
+"""Most free entries of the input for which boxes are bisected; else signs are split."""
+
+LEAF = 6.0
+"""Logarithm, base 2, of the most patterns of a box that are tried one by one."""
+
+ROUNDING = 1e-12
+"""Relative difference below which two slopes count as equal."""
+
+
+@dataclass(slots=True, eq=False)
+class Open:
+    """Parts of the box that are not closed yet.
+
+    Attributes:
+        low: Lowest inputs [M, *input_shape].
+        high: Highest inputs.
+        upper: Bounds [M].
+        side: Which entry, or which unit of all two-slope units, is split next [M].
+        splits: Signs asked of units, by node [M, *shape]; empty if boxes are bisected.
+    """
+
+    low: Tensor
+    high: Tensor
+    upper: Tensor
+    side: Tensor
+    splits: dict[int, Tensor]
+
+    def take(self, places: Tensor) -> "Open":
+        """Return some of the parts."""
+        return Open(
+            low=self.low[places],
+            high=self.high[places],
+            upper=self.upper[places],
+            side=self.side[places],
+            splits={i: part[places] for i, part in self.splits.items()},
+        )
+
+    def joined(self, other: "Open") -> "Open":
+        """Return these parts and others."""
+        return Open(
+            low=torch.cat([self.low, other.low]),
+            high=torch.cat([self.high, other.high]),
+            upper=torch.cat([self.upper, other.upper]),
+            side=torch.cat([self.side, other.side]),
+            splits={
+                i: torch.cat([part, other.splits[i]]) for i, part in self.splits.items()
+            },
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Search:
+    """A branch and bound.
+
+    Attributes:
+        problem: What is asked.
+        gap: Largest ratio of the bounds that ends it.
+        deadline: When it ends, on ``time.monotonic``.
+        steepest: The lower bound.
+        source: Of random points.
+        closed: Largest bound of a part that was closed.
+        root: Bounds of the whole box, once known.
+        boxes: Parts bounded.
+        programs: Linear programs solved.
+        thin: Patterns left out because their regions are thinner than ``THIN``.
+        open: What is left.
+        absent: Patterns that do not occur in the box.
+    """
+
+    problem: Problem
+    gap: float
+    deadline: float
+    steepest: Steepest
+    source: torch.Generator
+    closed: float = 0.0
+    root: Evaluated | None = None
+    boxes: int = 0
+    programs: int = 0
+    thin: int = 0
+    open: Open | None = None
+    absent: set[bytes] = field(default_factory=set)
+
+    @property
+    def limit(self) -> float:
+        """Bounds up to this one need no more work."""
+        return self.steepest.value * max(self.gap, 1.0 + ROUNDING)
+
+    @property
+    def upper(self) -> float:
+        """The upper bound so far."""
+        left = [self.closed]
+        if self.open is not None and self.open.upper.numel():
+            left.append(float(self.open.upper.max()))
+        return max(left)
+
+    @property
+    def rounding(self) -> float:
+        """What rounding can do to the slope of a single pattern."""
+        return 0.0 if self.root is None else float(self.root.rounding[0])
+
+    def run(self, progress: Callable[[int, int], None] | None) -> None:
+        """Bound the whole box, climb, and divide until the gap or the time is up."""
+        problem = self.problem
+        low, high = problem.low[None], problem.high[None]
+        splits = {
+            i: torch.zeros((1, *node.shape), dtype=torch.int8)
+            for i, node in problem.region.nonlinear()
+            if problem.width > BISECTED and i in _two_slope(problem)
+        }
+        climb(self.steepest, self.source, 64)
+        self.open = self._bounded(low, high, splits)
+        if self.upper > self.limit:
+            climb(self.steepest, self.source, 4096 if batch(problem) >= 256 else 256)
+        while self._close() and time.monotonic() < self.deadline:
+            some = self._taken()
+            children = self._bounded(*_divided(problem, some))
+            self.open = self.open.joined(children)
+            if progress is not None:
+                progress(self.boxes, self.boxes + self.open.upper.numel())
+
+    def _close(self) -> bool:
+        """Close what is low enough; tell whether anything is left."""
+        done = self.open.upper <= self.limit
+        stuck = self.open.side < 0
+        shut = done | stuck
+        if bool(shut.any()):
+            self.closed = max(self.closed, float(self.open.upper[shut].max()))
+            self.open = self.open.take((~shut).nonzero().flatten())
+        return self.open.upper.numel() > 0 and self.closed <= self.limit
+
+    def _taken(self) -> Open:
+        """Take the loosest parts out of those that are open."""
+        order = self.open.upper.argsort(descending=True)
+        count = max(1, batch(self.problem) // 4)
+        some = self.open.take(order[:count])
+        self.open = self.open.take(order[count:])
+        return some
+
+    def _bounded(self, low: Tensor, high: Tensor, splits: dict[int, Tensor]) -> Open:
+        """Bound parts, try a point of each, and close those with few patterns."""
+        problem = self.problem
+        found = evaluated(problem, low, high, splits)
+        self.boxes += low.shape[0]
+        if self.root is None:
+            self.root = found
+        else:
+            self.steepest.offer(drawn(low, high, self.source))
+        upper = torch.where(found.empty, -1.0, found.upper)
+        few = (found.choices <= LEAF) & (upper > self.limit)
+        places = few.nonzero().flatten().tolist()
+        if places:
+            upper[few] = torch.minimum(upper[few], self._leaves(found.gates, places))
+        side = _sides(problem, found, low, high, splits)
+        # A box whose patterns were all tried has nothing left to split.
+        side = torch.where(few | found.empty, -1, side)
+        return Open(low=low, high=high, upper=upper, side=side, splits=splits)
+
+    def _leaves(self, can: Gates, places: list[int]) -> Tensor:
+        """Return bounds of boxes whose patterns are tried one by one."""
+        several = [patterns(self.problem, can, place) for place in places]
+        bounds: list[float] = []
+        for frozen in several:
+            bounds.append(self._occurring(frozen, self.problem.norms(frozen)))
+        return torch.tensor(bounds, dtype=torch.float64, device=self.problem.low.device)
+
+    def _occurring(self, frozen: Frozen, norms: Tensor) -> float:
+        """Return the largest slope of the patterns that may occur."""
+        for place in norms.argsort(descending=True).tolist():
+            value = float(norms[place])
+            if value <= self.limit or not self._absent(frozen, place):
+                return value
+        return -1.0
+
+    def _absent(self, frozen: Frozen, place: int) -> bool:
+        """Tell whether a pattern has no region in the box; if it has, stand in it."""
+        key = b"".join(
+            part[place].numpy(force=True).tobytes() for part in frozen.gates.values()
+        )
+        if key in self.absent:
+            return True
+        self.programs += 1
+        found = inside(self.problem, frozen, place)
+        if found.radius <= THIN:
+            self.thin += found.radius >= -THIN
+            self.absent.add(key)
+            return True
+        if found.point is not None:
+            self.steepest.offer(found.point[None])
+        return False
+
+
+def _two_slope(problem: Problem) -> dict[int, torch.Size]:
+    return {
+        i: torch.Size(node.shape)
+        for i, node in problem.region.nonlinear()
+        if isinstance(node, TwoSlope)
+    }
+
+
+def _sides(
+    problem: Problem,
+    found: Evaluated,
+    low: Tensor,
+    high: Tensor,
+    splits: dict[int, Tensor],
+) -> Tensor:
+    """Return which entry or unit to split, -1 if there is none."""
+    if not splits:
+        reach = (high - low).flatten(1)
+        score = found.pulls * reach
+        best, side = score.max(1)
+        return torch.where(reach.gather(1, side[:, None])[:, 0] > 0, side, -1)
+    parts = [
+        (found.stakes[i] * found.gates.open[i]).flatten(1) * (signs.flatten(1) == 0)
+        for i, signs in splits.items()
+        if i in found.stakes
+    ]
+    if not parts:
+        return torch.full((low.shape[0],), -1, dtype=torch.int64, device=low.device)
+    best, side = torch.cat(parts, 1).max(1)
+    return torch.where(best > 0, side, -1)
+
+
+def _divided(problem: Problem, some: Open) -> tuple[Tensor, Tensor, dict[int, Tensor]]:
+    """Return both halves of every part."""
+    count = some.side.numel()
+    low, high = (
+        some.low.repeat(2, *[1] * (some.low.ndim - 1)),
+        some.high.repeat(2, *[1] * (some.low.ndim - 1)),
+    )
+    every = torch.arange(count, device=low.device)
+    if not some.splits:
+        first, last = low.flatten(1), high.flatten(1)
+        middle = (some.low.flatten(1) + some.high.flatten(1)).gather(
+            1, some.side[:, None]
+        )[:, 0] / 2
+        last[every, some.side] = middle
+        first[every + count, some.side] = middle
+        return first.reshape(low.shape), last.reshape(high.shape), {}
+    splits = {i: torch.cat([part, part]) for i, part in some.splits.items()}
+    start = 0
+    for signs in splits.values():
+        flat = signs.flatten(1)
+        mine = (some.side >= start) & (some.side < start + flat.shape[1])
+        rows, units = every[mine], some.side[mine] - start
+        flat[rows, units] = 1
+        flat[rows + count, units] = -1
+        start += flat.shape[1]
+    return low, high, splits
