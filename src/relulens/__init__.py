@@ -61,6 +61,12 @@ if TYPE_CHECKING:
     from relulens.reversal.reverse import generate as generate
     from relulens.reversal.reverse import reversal as reversal
     from relulens.robustness.attack import Attack as Attack
+    from relulens.robustness.linear_program_attack import (
+        LinearProgramAttack as LinearProgramAttack,
+    )
+    from relulens.robustness.linear_program_attack import (
+        linear_program_attack as linear_program_attack,
+    )
     from relulens.robustness.output_bounds import OutputBounds as OutputBounds
     from relulens.robustness.output_bounds import output_bounds as output_bounds
     from relulens.robustness.sensitivity import Sensitivity as Sensitivity
@@ -78,6 +84,7 @@ _HOMES: dict[str, str] = {
     "ImplicitModel": "relulens.implicit.model",
     "Injectivity": "relulens.preimage.injectivity",
     "Limits": "relulens.bounds.program_bounds",
+    "LinearProgramAttack": "relulens.robustness.linear_program_attack",
     "Network": "relulens.graph.network",
     "OutputBounds": "relulens.robustness.output_bounds",
     "Preimage": "relulens.preimage.result",
@@ -98,6 +105,7 @@ _HOMES: dict[str, str] = {
     "implicit_model": "relulens.implicit.conversion",
     "injectivity": "relulens.preimage.injectivity",
     "linear_regions": "relulens.regions.enumeration",
+    "linear_program_attack": "relulens.robustness.linear_program_attack",
     "load": "relulens.importers.load",
     "local_affine_map": "relulens.local.affine_map",
     "omnidirectionality": "relulens.preimage.omnidirectionality",

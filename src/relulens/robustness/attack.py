@@ -86,6 +86,14 @@ def logits(network: Network, x: Float[Tensor, "batch ..."]) -> Tensor:
     return node_values(network, inputs, [network.output])[network.output]
 
 
+def pending(question: AttackQuestion) -> Tensor:
+    """Return which inputs are not misclassified yet, in float64 and in float32."""
+    labels, targets = question.labels, question.targets
+    exact = margins(logits(question.network, question.x), labels, targets)
+    single = margins(logits(question.single, question.x), labels, targets)
+    return (exact >= 0) | (single >= 0)
+
+
 def checked(
     question: AttackQuestion,
     found: Float[Tensor, "batch inputs"],

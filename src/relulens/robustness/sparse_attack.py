@@ -9,7 +9,7 @@ from torch import Tensor
 from relulens.errors import InvalidArgumentError
 from relulens.graph.domain import Box
 from relulens.graph.network import Network
-from relulens.robustness.attack import Attack, checked, logits, margins
+from relulens.robustness.attack import Attack, checked, pending
 from relulens.robustness.attack_field import Field, field, tail
 from relulens.robustness.attack_question import AttackQuestion, attack_question
 from relulens.robustness.region_attack import Found, region_attack
@@ -104,14 +104,6 @@ def sparse_attack(
                 f"cannot attack with method={method!r}: the methods are"
                 f" {', '.join(map(repr, METHODS))}. Choose one of them."
             )
-
-
-def pending(question: AttackQuestion) -> Tensor:
-    """Return which inputs are not misclassified yet, in float64 and in float32."""
-    labels, targets = question.labels, question.targets
-    exact = margins(logits(question.network, question.x), labels, targets)
-    single = margins(logits(question.single, question.x), labels, targets)
-    return (exact >= 0) | (single >= 0)
 
 
 def _region(
