@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from relulens.local.affine_map import local_affine_map as local_affine_map
     from relulens.local.boundary import boundary_distance as boundary_distance
     from relulens.local.pattern import activation_pattern as activation_pattern
+    from relulens.local.pattern_distance import pattern_distance as pattern_distance
     from relulens.local.polytope import region_polytope as region_polytope
     from relulens.local.spectrum import singular_values as singular_values
     from relulens.local.templates import templates as templates
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from relulens.preimage.twin import twin as twin
     from relulens.regions.enumeration import linear_regions as linear_regions
     from relulens.report.report import report as report
+    from relulens.regions.segment import regions_on_segment as regions_on_segment
     from relulens.reversal.generative import GenerativeModel as GenerativeModel
     from relulens.reversal.likeness import random_likeness as random_likeness
     from relulens.reversal.reverse import generate as generate
@@ -110,6 +112,7 @@ _HOMES: dict[str, str] = {
     "local_affine_map": "relulens.local.affine_map",
     "omnidirectionality": "relulens.preimage.omnidirectionality",
     "output_bounds": "relulens.robustness.output_bounds",
+    "pattern_distance": "relulens.local.pattern_distance",
     "preimage": "relulens.preimage.preimage",
     "preimage_geometry": "relulens.preimage.geometry",
     "preimage_pieces": "relulens.preimage.enumeration",
@@ -120,6 +123,7 @@ _HOMES: dict[str, str] = {
     "rectifying_bias": "relulens.preimage.rectifying_bias",
     "refresh": "relulens.importers.refresh",
     "region_polytope": "relulens.local.polytope",
+    "regions_on_segment": "relulens.regions.segment",
     "report": "relulens.report.report",
     "reversal": "relulens.reversal.reverse",
     "sensitivity": "relulens.robustness.sensitivity",

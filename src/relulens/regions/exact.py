@@ -8,6 +8,7 @@ from typing import TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from relulens.graph.nodes import Affine, Input, Maximum, TwoSlope
@@ -116,11 +117,11 @@ def _maximum(node: Maximum, z: Whole) -> Whole:
 
 
 def _numbers(value: Tensor, shape: tuple[int, ...]) -> Whole:
-    flat = value.to(torch.float64).expand(shape).flatten().tolist()
+    flat = value.double().expand(shape).flatten().tolist()
     return whole_numbers(flat)
 
 
-def _rows(matrix: object) -> tuple[Rows, int]:
+def _rows(matrix: csr_array) -> tuple[Rows, int]:
     data: NDArray[np.float64] = matrix.data
     numbers, shift = whole_numbers(data.tolist())
     columns, starts = matrix.indices.tolist(), matrix.indptr.tolist()
