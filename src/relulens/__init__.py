@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from relulens.graph.network import Network as Network
     from relulens.graph.tolerances import Tolerances as Tolerances
     from relulens.implicit.conversion import implicit_model as implicit_model
+    from relulens.implicit.equilibrium import Equilibrium as Equilibrium
+    from relulens.implicit.equilibrium import equilibrium as equilibrium
     from relulens.implicit.model import ImplicitModel as ImplicitModel
+    from relulens.implicit.wellposedness import WellPosedness as WellPosedness
+    from relulens.implicit.wellposedness import wellposedness as wellposedness
     from relulens.importers.layers import from_layers as from_layers
     from relulens.importers.load import load as load
     from relulens.importers.refresh import refresh as refresh
@@ -80,6 +84,7 @@ if TYPE_CHECKING:
 _HOMES: dict[str, str] = {
     "Attack": "relulens.robustness.attack",
     "Box": "relulens.graph.domain",
+    "Equilibrium": "relulens.implicit.equilibrium",
     "FrameReconstruction": "relulens.preimage.frame_reconstruction",
     "GenerativeModel": "relulens.reversal.generative",
     "Geometry": "relulens.preimage.geometry",
@@ -95,9 +100,11 @@ _HOMES: dict[str, str] = {
     "Sensitivity": "relulens.robustness.sensitivity",
     "Tolerances": "relulens.graph.tolerances",
     "Twin": "relulens.preimage.twin",
+    "WellPosedness": "relulens.implicit.wellposedness",
     "activation_pattern": "relulens.local.pattern",
     "boundary_distance": "relulens.local.boundary",
     "describe": "relulens.graph.describe",
+    "equilibrium": "relulens.implicit.equilibrium",
     "evaluate": "relulens.graph.evaluate",
     "frame_reconstruction": "relulens.preimage.frame_reconstruction",
     "from_layers": "relulens.importers.layers",
@@ -133,6 +140,7 @@ _HOMES: dict[str, str] = {
     "survey": "relulens.survey.survey",
     "templates": "relulens.local.templates",
     "twin": "relulens.preimage.twin",
+    "wellposedness": "relulens.implicit.wellposedness",
     "write_certificate": "relulens.certificates.file",
 }
 _ROOMS = ("errors", "plot", "training")

@@ -198,11 +198,39 @@ class NotWellPosedError(RelulensError):
 
     Attributes:
         radius: Perron-Frobenius eigenvalue, or a bound on it, that should be below one.
+        verdict: ``"not well-posed"`` or ``"undecided"``.
+        bracket: Both bounds on the eigenvalue, where both are known.
     """
 
-    def __init__(self, question: str, radius: float, advice: str) -> None:
+    def __init__(
+        self,
+        question: str,
+        radius: float,
+        advice: str,
+        *,
+        verdict: str = "undecided",
+        bracket: tuple[float, float] | None = None,
+    ) -> None:
         super().__init__(
             f"cannot {question}: its loops may carry a change {radius:.4g} times as far"
             f" in every turn, and less than 1 is needed. {advice}"
         )
-        self.radius = radius
+        self.radius, self.verdict, self.bracket = radius, verdict, bracket
+
+
+class NotConvergedError(RelulensError):
+    """A solver used up its turns before the error asked for was certified.
+
+    Attributes:
+        reached: Largest certified error bound over the inputs, possibly infinite.
+        wanted: The error asked for.
+        turns: How many turns were made.
+    """
+
+    def __init__(self, method: str, reached: float, wanted: float, turns: int) -> None:
+        super().__init__(
+            f"cannot solve for the equilibrium to {wanted:.3g}: after {turns} turns of"
+            f" {method} the certified error is {reached:.3g}. Allow more turns, a"
+            " larger error, or another method."
+        )
+        self.reached, self.wanted, self.turns = reached, wanted, turns

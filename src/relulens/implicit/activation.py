@@ -237,8 +237,10 @@ class Activation:
         for i, block in enumerate(self.blocks):
             count = len(block.arguments)
             box = None if boxes is None else tuple(boxes[place : place + count])
+            if box is None and isinstance(block.node, Coupled):
+                box = tuple(_everywhere(argument) for argument in block.arguments)
             found = node_gains(block.node, box)
-            if found is None:
+            if found is None or not all(_bounded(gain) for gain in found):
                 without.append(block)
             else:
                 for k, gain in enumerate(found):
@@ -262,3 +264,19 @@ class Activation:
                 for block in self.blocks
             )
         )
+
+
+FAR = 1e150
+"""Stands for no bound: small enough that its square is finite."""
+
+
+def _everywhere(argument: Argument) -> Bounds:
+    far = torch.full((1, *argument.shape), FAR, dtype=torch.float64)
+    return -far, far
+
+
+def _bounded(gain: LinearMap) -> bool:
+    """Tell whether a gain is finite and was not made from bounds that are none."""
+    ones = torch.ones((1, *gain.in_shape), dtype=torch.float64)
+    reach = gain.apply(ones)
+    return bool((reach < FAR**0.5).all())
