@@ -20,7 +20,17 @@ from relulens.graph.freeze import affine_value
 from relulens.graph.interval import two_slope_image
 from relulens.graph.linear_map import LinearMap
 from relulens.graph.network import Network
-from relulens.graph.nodes import Affine, Coupled, Input, Maximum, Node, Smooth, TwoSlope
+from relulens.graph.nodes import (
+    Affine,
+    Coupled,
+    Input,
+    Maximum,
+    Node,
+    Nonlinear,
+    Smooth,
+    TwoSlope,
+    sources,
+)
 from relulens.graph.polyhedral import source_name
 
 LIBRARY = 1e-12
@@ -108,20 +118,20 @@ def _smooth_bounds(node: Smooth, bounds: Bounds) -> Bounds | None:
 
 
 def curved_bounds(
-    network: Network, index: int, node: Smooth | Coupled, values: Mapping[int, Bounds]
+    name: str, node: Smooth | Coupled, arguments: tuple[Bounds, ...]
 ) -> Bounds:
-    """Return bounds of a smooth or coupled node.
+    """Return bounds of a smooth or coupled node from those of its arguments.
 
     Raises:
         UnboundedError: It has no finite bounds on its box.
     """
     if isinstance(node, Smooth):
-        image = _smooth_bounds(node, values[node.source])
+        image = _smooth_bounds(node, arguments[0])
     else:
-        image = coupled_image(node.function, tuple(values[i] for i in node.sources))
+        image = coupled_image(node.function, arguments)
     if image is None or not bool(torch.isfinite(torch.stack(image)).all()):
         offending = OffendingNode(
-            name=source_name(network, index),
+            name=name,
             operation=node.function.name,
             reason="no finite image of its box",
         )
@@ -129,6 +139,26 @@ def curved_bounds(
     low, high = widened(*image, LIBRARY)
     room = LIBRARY * (high - low)
     return low - room, high + room
+
+
+def nonlinear_bounds(
+    name: str, node: Nonlinear, arguments: tuple[Bounds, ...]
+) -> Bounds:
+    """Return bounds of a nonlinear node from those [N, *shape] of its arguments.
+
+    Raises:
+        UnboundedError: A curved node has no finite bounds on its box.
+    """
+    match node:
+        case TwoSlope():
+            return widened(*two_slope_image(node, arguments[0]), 2 * UNIT)
+        case Maximum():
+            low, high = arguments[0]
+            return node.groups.largest(low)[0], node.groups.largest(high)[0]
+        case Smooth() | Coupled():
+            return curved_bounds(name, node, arguments)
+        case _:
+            assert_never(node)
 
 
 def node_bounds(
@@ -149,12 +179,9 @@ def node_bounds(
             return box, None
         case Affine():
             return affine_bounds(node, known[index], values, box)
-        case TwoSlope():
-            return widened(*two_slope_image(node, values[node.source]), 2 * UNIT), None
-        case Maximum():
-            low, high = values[node.source]
-            return (node.groups.largest(low)[0], node.groups.largest(high)[0]), None
-        case Smooth() | Coupled():
-            return curved_bounds(network, index, node, values), None
+        case TwoSlope() | Maximum() | Smooth() | Coupled():
+            name = source_name(network, index)
+            read = tuple(values[i] for i in sources(node))
+            return nonlinear_bounds(name, node, read), None
         case _:
             assert_never(node)

@@ -1,6 +1,7 @@
 """Bounds of outputs by linear programs over the triangles of units, and by integers."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -51,7 +52,8 @@ class ProgramBounds:
         upper: Likewise, at most.
         rigorous: Whether they rest on multipliers alone, evaluated with rounding, and
             on no branching of the solver.
-        undecided: Programs that ran into the time limit.
+        undecided: Programs that ran into the time limit, or that the solver took for
+            infeasible, which they are not.
         lowest: For every lower bound the input that the program found [N, q, p]; NaN
             where there is none.
         highest: Likewise for every upper bound.
@@ -87,8 +89,29 @@ def program_bounds(
     polyhedral(network, network.output, question="bounds by linear programs")
     form = state_form(network, limit=limits.bytes)
     boxes = _boxes(found)
+    solved = solve_boxes(form, boxes, found.output, exact=exact, limits=limits)
+    return replace(solved, rigorous=found.rigorous and solved.rigorous)
+
+
+def solve_boxes(
+    form: StateForm,
+    boxes: Sequence[StateBox],
+    known: Bounds,
+    *,
+    exact: bool,
+    limits: Limits,
+) -> ProgramBounds:
+    """Return bounds by programs of a state form, loops allowed, on boxes.
+
+    Args:
+        form: The matrices and operations.
+        boxes: Bounds of the input, the state and the arguments, one a box.
+        known: Bounds [N, *shape of the output] that the result lies within.
+        exact: Whether whole numbers tie every unit to a piece.
+        limits: What the programs may take.
+    """
     answers = [_answers(form, box, exact, limits) for box in boxes]
-    lower, upper = (bound.flatten(1).clone() for bound in found.output)
+    lower, upper = (bound.flatten(1).clone() for bound in known)
     nothing = torch.full((*lower.shape, form.B.shape[1]), torch.nan).double()
     points = (nothing, nothing.clone())
     undecided, whole = 0, False
@@ -97,18 +120,18 @@ def program_bounds(
         for j, (least, most) in enumerate(pairs):
             lower[i, j] = max(float(lower[i, j]), least.bound)
             upper[i, j] = min(float(upper[i, j]), -most.bound)
-            undecided += (least.status == "time") + (most.status == "time")
+            undecided += sum(one.status != "optimal" for one in (least, most))
             for side, one in zip(points, (least, most), strict=True):
                 if one.point is not None:
                     side[i, j] = torch.from_numpy(one.point[: form.B.shape[1]])
-    shape = (lower.shape[0], *network.output_shape)
+    shape = known[0].shape
     return ProgramBounds(
         lower=torch.minimum(lower, upper).reshape(shape),
         upper=torch.maximum(lower, upper).reshape(shape),
-        rigorous=found.rigorous and not whole,
+        rigorous=not whole,
         undecided=undecided,
-        lowest=points[0].to(network.device),
-        highest=points[1].to(network.device),
+        lowest=points[0].to(lower.device),
+        highest=points[1].to(lower.device),
     )
 
 

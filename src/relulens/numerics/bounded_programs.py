@@ -58,7 +58,8 @@ class Minimum:
     Attributes:
         status: ``"optimal"``, ``"infeasible"`` or ``"time"``.
         bound: A lower bound on the minimum: rigorous if no unknown is whole, else what
-            the solver's branching has shown; infinite if it says infeasible.
+            the solver's branching has shown; minus infinity if it says infeasible,
+            which is not proved.
         point: The best point found, or nothing.
     """
 
@@ -130,7 +131,7 @@ class Solver:
             )
         word = _WORDS[status]
         if word == "infeasible":
-            return Minimum(status=word, bound=np.inf, point=None)
+            return Minimum(status=word, bound=-np.inf, point=None)
         solution = self._solver.getSolution()
         point = np.array(solution.col_value) if solution.value_valid else None
         if self._whole:

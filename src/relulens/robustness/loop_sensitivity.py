@@ -75,7 +75,7 @@ def loop_sensitivity(model: ImplicitModel) -> LoopSensitivity:
     if sharpened:
         P = csr_array(P + diags_array(A.diagonal() - P.diagonal()))
     outer = abs(wide.C.to_sparse()).toarray().T
-    upper, weights = _upper_solution(P, outer)
+    upper, weights = upper_solution(P, outer)
     matrix = (spread.T @ upper).T @ abs(wide.B.to_sparse())
     matrix = np.asarray(matrix) + abs(wide.D.to_sparse()).toarray()
     share = gamma(2 * (wide.n + wide.m) + 8)
@@ -101,7 +101,7 @@ def _contracts_monotonely(model: ImplicitModel) -> bool:
     return bool((slopes[0] >= 0).all()) and bool((slopes[1] <= 1).all())
 
 
-def _upper_solution(
+def upper_solution(
     P: csr_array, right: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return at least ``(I - P^T)^-1 right``, and the vector that certifies P.

@@ -20,6 +20,11 @@ from relulens.graph.network import Network
 from relulens.implicit.model import ImplicitModel
 from relulens.robustness.ball import Surroundings, surroundings
 from relulens.robustness.local_reach import local_reach
+from relulens.robustness.loop_bounds import (
+    check_loop_method,
+    loop_bounds,
+    with_model_rows,
+)
 from relulens.robustness.sensitivity import Sensitivity, sensitivity
 
 BoundsMethod: TypeAlias = Literal[
@@ -34,6 +39,7 @@ METHODS: tuple[BoundsMethod, ...] = (
     "exact",
 )
 _BYTES = 128 << 20
+Subject: TypeAlias = Network | ImplicitModel
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -71,7 +77,7 @@ class OutputBounds:
 
 
 def output_bounds(
-    network: Network | ImplicitModel,
+    network: Subject,
     x: object,
     radius: object,
     /,
@@ -126,17 +132,33 @@ def output_bounds(
             " other rows. Give one of them."
         )
     if isinstance(network, ImplicitModel):
-        raise NotImplementedError
-    wide = converted(network)
-    around = surroundings(
-        wide.as_input(x), radius, norm, wide.domain if domain is None else domain
-    )
+        check_loop_method(method)
+    wide = _widened(network)
+    given = wide.as_input(x)
+    limit = wide.domain if domain is None else domain
+    around = surroundings(given, radius, norm, limit)
     if rows is not None:
-        wide = with_rows(wide, as_rows(rows, wide.output_size))
+        wide = _with_rows(wide, as_rows(rows, _outputs(wide)))
     if labels is None:
         return _bounds(wide, around, method, norm, limits)
-    chosen = as_labels(labels, around.x.shape[0], wide.output_size)
+    chosen = as_labels(labels, given.shape[0], _outputs(wide))
     return _relative(wide, around, method, norm, limits, chosen)
+
+
+def _widened(network: Subject) -> Subject:
+    if isinstance(network, ImplicitModel):
+        return network.to(torch.float64, torch.device("cpu"))
+    return converted(network)
+
+
+def _outputs(network: Subject) -> int:
+    return network.q if isinstance(network, ImplicitModel) else network.output_size
+
+
+def _with_rows(network: Subject, rows: Tensor) -> Subject:
+    if isinstance(network, ImplicitModel):
+        return with_model_rows(network, rows)
+    return with_rows(network, rows)
 
 
 def as_rows(rows: object, size: int) -> Float[Tensor, "rows q"]:
@@ -172,7 +194,7 @@ def as_labels(labels: object, count: int, size: int) -> Int[Tensor, " batch"]:
 
 
 def _relative(
-    network: Network,
+    network: Subject,
     around: Surroundings,
     method: BoundsMethod,
     norm: float,
@@ -180,7 +202,7 @@ def _relative(
     labels: Tensor,
 ) -> OutputBounds:
     """Bound each label's output minus the others, the inputs of one label together."""
-    q = network.output_size
+    q = _outputs(network)
     lower = torch.zeros((len(labels), q), dtype=torch.float64, device=network.device)
     upper = lower.clone()
     found: list[OutputBounds] = []
@@ -188,7 +210,7 @@ def _relative(
         mine = (labels == label).nonzero().flatten().to(network.device)
         others = torch.arange(q, device=network.device) != label
         part = _bounds(
-            with_rows(network, differences(q, label)),
+            _with_rows(network, differences(q, label)),
             around.part(mine),
             method,
             norm,
@@ -210,12 +232,23 @@ def _relative(
 
 
 def _bounds(
-    network: Network,
+    network: Subject,
     around: Surroundings,
     method: BoundsMethod,
     norm: float,
     limits: Limits,
 ) -> OutputBounds:
+    if isinstance(network, ImplicitModel):
+        lower, upper, rigorous, undecided = loop_bounds(network, around, method, limits)
+        return OutputBounds(
+            lower=lower.reshape(-1, *network.output_shape),
+            upper=upper.reshape(-1, *network.output_shape),
+            method=method,
+            norm=norm,
+            rigorous=rigorous,
+            unrefined=0,
+            undecided=undecided,
+        )
     table = sensitivity(network) if method == "sensitivity" else None
     found = [
         _piece(network, around.part(part), method, norm, limits, table)
