@@ -59,14 +59,19 @@ if TYPE_CHECKING:
     from relulens.preimage.stability import stability as stability
     from relulens.preimage.twin import Twin as Twin
     from relulens.preimage.twin import twin as twin
+    from relulens.regions.convexity import convexity as convexity
     from relulens.regions.enumeration import linear_regions as linear_regions
-    from relulens.report.report import report as report
+    from relulens.regions.max_affine import max_affine as max_affine
+    from relulens.regions.max_affine import power_diagram as power_diagram
     from relulens.regions.segment import regions_on_segment as regions_on_segment
+    from relulens.report.report import report as report
     from relulens.reversal.generative import GenerativeModel as GenerativeModel
     from relulens.reversal.likeness import random_likeness as random_likeness
     from relulens.reversal.reverse import generate as generate
     from relulens.reversal.reverse import reversal as reversal
     from relulens.robustness.attack import Attack as Attack
+    from relulens.robustness.attack_curve import AttackCurve as AttackCurve
+    from relulens.robustness.attack_curve import attack_curve as attack_curve
     from relulens.robustness.linear_program_attack import (
         LinearProgramAttack as LinearProgramAttack,
     )
@@ -83,6 +88,7 @@ if TYPE_CHECKING:
 # Public name -> the module it lives in; loaded on first use, because torch is slow.
 _HOMES: dict[str, str] = {
     "Attack": "relulens.robustness.attack",
+    "AttackCurve": "relulens.robustness.attack_curve",
     "Box": "relulens.graph.domain",
     "Equilibrium": "relulens.implicit.equilibrium",
     "FrameReconstruction": "relulens.preimage.frame_reconstruction",
@@ -102,7 +108,9 @@ _HOMES: dict[str, str] = {
     "Twin": "relulens.preimage.twin",
     "WellPosedness": "relulens.implicit.wellposedness",
     "activation_pattern": "relulens.local.pattern",
+    "attack_curve": "relulens.robustness.attack_curve",
     "boundary_distance": "relulens.local.boundary",
+    "convexity": "relulens.regions.convexity",
     "describe": "relulens.graph.describe",
     "equilibrium": "relulens.implicit.equilibrium",
     "evaluate": "relulens.graph.evaluate",
@@ -117,9 +125,11 @@ _HOMES: dict[str, str] = {
     "linear_program_attack": "relulens.robustness.linear_program_attack",
     "load": "relulens.importers.load",
     "local_affine_map": "relulens.local.affine_map",
+    "max_affine": "relulens.regions.max_affine",
     "omnidirectionality": "relulens.preimage.omnidirectionality",
     "output_bounds": "relulens.robustness.output_bounds",
     "pattern_distance": "relulens.local.pattern_distance",
+    "power_diagram": "relulens.regions.max_affine",
     "preimage": "relulens.preimage.preimage",
     "preimage_geometry": "relulens.preimage.geometry",
     "preimage_pieces": "relulens.preimage.enumeration",
