@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from relulens.cli.attack import attack
 from relulens.cli.compare import compare
 from relulens.cli.describe import describe
 from relulens.cli.exits import INTERRUPTED, exit_code
@@ -44,6 +45,7 @@ for _command in (
     region,
     preimage,
     reversal,
+    attack,
     verify,
 ):
     cli.add_command(_command)

@@ -8,6 +8,7 @@ _FLAGS = (
     ("arch='file.py:build'", "--arch file.py:build"),
     ("allow_unsafe=True opens", "--allow-unsafe-model opens"),
     ("output=NAME", "--output NAME"),
+    ("Pass domain, such as domain=rl.Box(0, 1)", "Pass --domain 0 1, for example"),
     ("; network.names() lists all", "; relulens describe lists all"),
 )
 

@@ -1,5 +1,6 @@
 """Draw results: every function takes a result and an Axes, and returns the Axes."""
 
+from relulens.plot.attack import attack_curve, worst_examples
 from relulens.plot.distribution import certified_share, distribution
 from relulens.plot.margins import margins
 from relulens.plot.network import network
@@ -11,6 +12,7 @@ from relulens.plot.templates import templates
 from relulens.plot.verdict_histogram import verdict_histogram
 
 __all__ = [
+    "attack_curve",
     "certified_share",
     "distribution",
     "logit_split",
@@ -21,4 +23,5 @@ __all__ = [
     "spectrum",
     "templates",
     "verdict_histogram",
+    "worst_examples",
 ]

@@ -48,7 +48,7 @@ def argument_bounds(
         value.reshape(1, *network.input_shape) for value in (ranges.low, ranges.high)
     ]
     found = layer_bounds(network, *box, splits=splits)
-    lows, highs = [], []
+    lows, highs = list[Tensor](), list[Tensor]()
     for i, argument in enumerate(form.arguments):
         low = found.lower[argument.source].reshape(-1)
         high = found.upper[argument.source].reshape(-1)
