@@ -1,0 +1,322 @@
+"""One cut of a slice's cells by functions that are affine on each of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relulens.errors import SolverError
+from relulens.numerics.kernels import planar
+from relulens.regions.slice_exact import ExactSigns
+from relulens.regions.slice_mesh import Floats, Integers, Mesh, Origin, Words
+
+_ROUND = 2.0**-52
+_ONE = np.uint64(1)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Functions:
+    """Functions on the plane, affine on every cell, by their values at vertices.
+
+    Attributes:
+        node: Node whose entries they are, or differences of entries.
+        unit: Flat positions of the entries [n].
+        other: Flat positions of what is subtracted, -1 for nothing [n].
+        values: Values at the vertices [V, n].
+        limits: Rounding of each, and how an error of the place counts [2, n].
+    """
+
+    node: int
+    unit: Integers
+    other: Integers
+    values: Floats
+    limits: Floats
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Signs:
+    """Signs at vertices as bitsets [V, words], every doubt decided."""
+
+    positive: Words
+    negative: Words
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Cut:
+    """What a cut gives.
+
+    Attributes:
+        mesh: The new mesh; old vertices keep their numbers.
+        parents: The old cell of every new one.
+        codes: Functions that are positive on every new cell, as bitsets.
+        first: First vertex that each new vertex lies between.
+        second: Second vertex.
+        place: Where between them, 0 to 1.
+    """
+
+    mesh: Mesh
+    parents: Integers
+    codes: Words
+    first: Integers
+    second: Integers
+    place: Floats
+
+
+def vertex_signs(mesh: Mesh, functions: Functions, exact: ExactSigns) -> Signs:
+    """Return the signs of functions at all vertices, doubts decided exactly."""
+    rounding, steep = functions.limits
+    positive, negative, doubts = planar.sign_bits(
+        functions.values, rounding, steep, mesh.errors
+    )
+    for v, k in doubts.tolist():
+        sign = exact.sign(
+            v, functions.node, functions.unit[k], functions.other[k], mesh.origin
+        )
+        if sign is None:
+            value = functions.values[v, k]
+            sign = int(value > 0) - int(value < 0)
+        bit = _ONE << np.uint64(k & 63)
+        if sign > 0:
+            positive[v, k >> 6] |= bit
+        elif sign < 0:
+            negative[v, k >> 6] |= bit
+    return Signs(positive=positive, negative=negative)
+
+
+def cut(
+    mesh: Mesh,
+    functions: Functions,
+    signs: Signs,
+    stage: int,
+    exact: ExactSigns,
+    active: Words | None = None,
+) -> Cut:
+    """Return the mesh cut along the zeros of functions.
+
+    Args:
+        mesh: The mesh.
+        functions: What is cut along.
+        signs: Their signs at the vertices.
+        stage: Noted as the maker of new edges.
+        exact: Decides what rounding leaves open.
+        active: Functions that count in every cell, as bitsets; all by default.
+
+    Raises:
+        SolverError: Signs contradict each other, which undecided ones may do.
+    """
+    mask = np.zeros((0, signs.positive.shape[1]), np.uint64)
+    mask = mask if active is None else active
+    cuts = _Cuts.along(mesh, functions, signs, exact, mask)
+    places, errors, origin = cuts.vertices(mesh, functions)
+    keys, answers = np.empty(0, np.int64), np.empty(0, np.int64)
+    while True:
+        made = planar.split_cells(
+            places, errors, mesh.offsets, mesh.corners, mesh.borders, mesh.edges,
+            mesh.makers, mesh.blurs, functions.limits[0], cuts.starts, cuts.unit,
+            cuts.vertex, cuts.steep, cuts.first_edge,
+            signs.positive, signs.negative, mask, stage, functions.unit, keys, answers,
+        )  # fmt: skip
+        queries = made[14]
+        if not len(queries):
+            break
+        grown = np.concatenate([mesh_origin_of(made, functions, origin)])[0]
+        more = _answers(queries, functions, grown, exact)
+        keys = np.concatenate([keys, np.fromiter(more, np.int64)])
+        answers = np.concatenate([answers, np.fromiter(more.values(), np.int64)])
+        order = np.argsort(keys)
+        keys, answers = keys[order], answers[order]
+    if made[15]:
+        raise SolverError(
+            f"cannot cut the slice: the signs at the corners of {made[15]} of its"
+            f" {mesh.cells} cells contradict each other, after {exact.undecided} signs"
+            " were left to rounding. Give exact decisions more time."
+        )
+    return _finished(made, cuts, mesh_origin_of(made, functions, origin)[0])
+
+
+def mesh_origin_of(made: tuple, functions: Functions, origin: Origin) -> list[Origin]:
+    """Return how all vertices were made, those inside cells included."""
+    unit = made[5]
+    inner = Origin(
+        first=made[2],
+        second=made[3],
+        node=np.full(len(unit), functions.node),
+        unit=functions.unit[unit],
+        other=functions.other[unit],
+    )
+    return [origin.extended(inner)]
+
+
+def _answers(
+    queries: NDArray[np.int64], functions: Functions, origin: Origin, exact: ExactSigns
+) -> dict[int, int]:
+    """Return the signs that the order of crossings along chords depends on."""
+    known: dict[int, int] = {}
+    for key, p, q, rival, k, _ in queries.tolist():
+        if key in known:
+            continue
+        unit, other = functions.unit, functions.other
+        node = functions.node
+        place = exact.crossing((p, q), node, unit[rival], other[rival], origin)
+        sign = exact.sign_at(place, node, unit[k], other[k])
+        # What time did not allow to decide is taken as one place.
+        known[key] = 0 if sign is None else sign
+    return known
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Cuts:
+    """Cuts of edges: functions, places and new vertices, sorted along each edge."""
+
+    starts: Integers
+    unit: Integers
+    place: Floats
+    slack: Floats
+    steep: Floats
+    edge: Integers
+    vertex: Integers
+    first_edge: Integers
+    heads: Integers
+
+    @classmethod
+    def along(
+        cls,
+        mesh: Mesh,
+        functions: Functions,
+        signs: Signs,
+        exact: ExactSigns,
+        mask: Words,
+    ) -> "_Cuts":
+        """Find all cuts of edges, and decide what falls together."""
+        starts, unit, place, slack, steep, doubts = planar.edge_cuts(
+            mesh.places,
+            mesh.edges,
+            mesh.sides,
+            functions.values,
+            signs.positive,
+            signs.negative,
+            functions.limits,
+            mesh.blurs,
+            mask,
+        )
+        edge = np.repeat(np.arange(len(mesh.edges)), np.diff(starts))
+        head = np.ones(len(unit), bool)
+        if len(doubts):
+            _order_exactly(
+                mesh, functions, exact, (unit, place, slack, steep, edge), doubts, head
+            )
+        vertex = len(mesh.places) + np.cumsum(head) - 1
+        distinct = np.bincount(edge[head], minlength=len(mesh.edges))
+        first_edge = np.concatenate([[0], np.cumsum(distinct + 1)])
+        return cls(
+            starts=starts,
+            unit=unit,
+            place=place,
+            slack=slack,
+            steep=steep,
+            edge=edge,
+            vertex=vertex,
+            first_edge=first_edge,
+            heads=np.flatnonzero(head),
+        )
+
+    def vertices(
+        self, mesh: Mesh, functions: Functions
+    ) -> tuple[Floats, Floats, Origin]:
+        """Return places, errors and origins with the vertices on cut edges."""
+        heads = self.heads
+        a, b = mesh.edges[self.edge[heads]].T
+        t = self.place[heads]
+        start, along = mesh.places[a], mesh.places[b] - mesh.places[a]
+        added = start + t[:, None] * along
+        far = np.hypot(along[:, 0], along[:, 1])
+        near = mesh.blurs[self.edge[heads]]
+        rounding = 2 * _ROUND * np.abs(added).max(1, initial=0.0)
+        errors = near + np.minimum(self.slack[heads], 1.0) * far + rounding
+        unit = self.unit[heads]
+        origin = Origin(
+            first=a,
+            second=b,
+            node=np.full(len(heads), functions.node),
+            unit=functions.unit[unit],
+            other=functions.other[unit],
+        )
+        return (
+            np.concatenate([mesh.places, added]),
+            np.concatenate([mesh.errors, errors]),
+            mesh.origin.extended(origin),
+        )
+
+
+def _order_exactly(
+    mesh: Mesh,
+    functions: Functions,
+    exact: ExactSigns,
+    cuts: tuple[Integers, Floats, Floats, Floats, Integers],
+    doubts: Integers,
+    head: NDArray[np.bool_],
+) -> None:
+    """Sort runs of cuts whose order is in doubt, and join those at one place."""
+    unit, place, slack, steep, edge = cuts
+    node = functions.node
+    for run in np.split(doubts, np.flatnonzero(np.diff(doubts) > 1) + 1):
+        ends = tuple(int(v) for v in mesh.edges[edge[run[0]]])
+        # A run may hold cuts of two edges only if the first edge's last is in it.
+        entries = list(range(int(run[0]), int(run[-1]) + 2))
+        keyed = []
+        for i in entries:
+            k = unit[i]
+            where = exact.crossing(
+                ends, node, functions.unit[k], functions.other[k], mesh.origin
+            )
+            keyed.append((_along(where, mesh, exact, ends), i))
+        keyed.sort(key=lambda pair: pair[0])
+        order = [i for _, i in keyed]
+        for array in (unit, place, slack, steep):
+            array[entries] = array[order]
+        place[entries] = np.maximum.accumulate(place[entries])
+        for j in range(1, len(keyed)):
+            head[entries[j]] = keyed[j][0] != keyed[j - 1][0]
+
+
+def _along(
+    where: list[int], mesh: Mesh, exact: ExactSigns, ends: tuple[int, int]
+) -> object:
+    """Return how far along an edge an exact point lies, as a fraction."""
+    from fractions import Fraction
+
+    a, b = (exact.place(v, mesh.origin) for v in ends)
+    for axis in (0, 1):
+        start, stop = Fraction(a[axis], a[2]), Fraction(b[axis], b[2])
+        if start != stop:
+            return (Fraction(where[axis], where[2]) - start) / (stop - start)
+    return Fraction(0)
+
+
+def _finished(made: tuple, cuts: _Cuts, origin: Origin) -> Cut:
+    """Return the result of the last run of the kernel."""
+    places, errors, from_a, from_b, from_t = made[:5]
+    edges, makers, blurs, offsets, corners, borders, parents, codes = made[6:14]
+    outer = len(places) - len(from_a)
+    heads = cuts.heads
+    first = np.concatenate([origin.first[outer - len(heads) : outer], from_a])
+    second = np.concatenate([origin.second[outer - len(heads) : outer], from_b])
+    return Cut(
+        mesh=Mesh(
+            places=places,
+            errors=errors,
+            edges=edges,
+            makers=makers,
+            blurs=blurs,
+            offsets=offsets,
+            corners=corners,
+            borders=borders,
+            sides=planar.edge_sides(edges, offsets, corners, borders),
+            origin=origin,
+        ),
+        parents=parents,
+        codes=codes,
+        first=first,
+        second=second,
+        place=np.concatenate([cuts.place[heads], from_t]),
+    )

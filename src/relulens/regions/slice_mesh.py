@@ -1,0 +1,99 @@
+"""The planar graph of a slice while it is being cut."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Words = NDArray[np.uint64]
+
+OUTSIDE = -1
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Origin:
+    """How vertices were made: where a function is zero between two earlier ones.
+
+    Attributes:
+        first: Earlier vertex; the corner itself for corners of the domain.
+        second: The other one.
+        node: Node whose argument is zero there; -1 for corners of the domain.
+        unit: Which entry of it; or of ``node``'s pairs, if it is a maximum.
+        other: The second entry of a pair, whose difference is zero; else -1.
+    """
+
+    first: Integers
+    second: Integers
+    node: Integers
+    unit: Integers
+    other: Integers
+
+    def extended(self, more: "Origin") -> "Origin":
+        """Return these and further vertices."""
+        names = ("first", "second", "node", "unit", "other")
+        both = {
+            name: np.concatenate([getattr(self, name), getattr(more, name)])
+            for name in names
+        }
+        return Origin(**both)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Mesh:
+    """Vertices, edges and convex cells of a cut polygon.
+
+    Attributes:
+        places: Vertices in plane coordinates [V, 2].
+        errors: Bounds on the error of each coordinate of a vertex [V].
+        edges: Vertices of every edge [E, 2].
+        makers: Stage and unit that made every edge [E, 2]; stage -1 is the domain.
+        blurs: Bounds on the error of every edge's line, across it [E].
+        offsets: Where every cell starts in the next two [C + 1].
+        corners: Vertices of every cell, counter-clockwise.
+        borders: Edge from every corner to the next.
+        sides: Cells left and right of every edge [E, 2], -1 outside.
+        origin: How the vertices were made.
+    """
+
+    places: Floats
+    errors: Floats
+    edges: Integers
+    makers: NDArray[np.int32]
+    blurs: Floats
+    offsets: Integers
+    corners: Integers
+    borders: Integers
+    sides: Integers
+    origin: Origin
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return self.offsets.shape[0] - 1
+
+
+def polygon_mesh(polygon: Floats) -> Mesh:
+    """Return the mesh of one cell, a counter-clockwise polygon [k, 2]."""
+    count = polygon.shape[0]
+    around = np.arange(count)
+    none = np.full(count, OUTSIDE)
+    return Mesh(
+        places=polygon.copy(),
+        errors=np.zeros(count),
+        edges=np.stack([around, np.roll(around, -1)], axis=1),
+        makers=np.stack([none, around], axis=1).astype(np.int32),
+        blurs=np.zeros(count),
+        offsets=np.array([0, count]),
+        corners=around.copy(),
+        borders=around.copy(),
+        sides=np.stack([np.zeros(count, np.int64), none], axis=1),
+        origin=Origin(
+            first=around.copy(),
+            second=around.copy(),
+            node=none.copy(),
+            unit=around.copy(),
+            other=none.copy(),
+        ),
+    )

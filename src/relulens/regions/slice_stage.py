@@ -1,0 +1,185 @@
+"""What one nonlinear node does on the cells of a slice."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from relulens.graph.nodes import Maximum, TwoSlope
+from relulens.numerics.kernels import planar
+from relulens.regions.slice_basis import ROUND, Basis, Combined
+from relulens.regions.slice_cut import Cut, Functions, Signs, cut, vertex_signs
+from relulens.regions.slice_exact import ExactSigns
+from relulens.regions.slice_mesh import Integers, Mesh, Words
+
+_ONE = np.uint64(1)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Stage:
+    """The codes of one node on the cells that it leaves.
+
+    Attributes:
+        node: Index of the node.
+        code: Codes where they are the same on all cells [size].
+        varied: Flat positions of the entries whose code varies.
+        bits: Their codes on the cells, as bitsets (two slopes).
+        winners: Their codes on the cells, as flat positions (a maximum).
+        parents: The cell before this node of every cell after it; nothing if it cut
+            nothing.
+    """
+
+    node: int
+    code: Integers
+    varied: Integers
+    bits: Words | None = None
+    winners: Integers | None = None
+    parents: Integers | None = None
+
+    def codes(self, cell: int) -> Integers:
+        """Return the codes of all entries on one cell."""
+        code = self.code.copy()
+        if self.bits is not None and len(self.varied):
+            flags = np.unpackbits(self.bits[cell].view(np.uint8), bitorder="little")
+            code[self.varied] = flags[: len(self.varied)]
+        if self.winners is not None and len(self.varied):
+            code[self.varied] = self.winners[cell]
+        return code
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class State:
+    """The mesh and the basis on it, as they grow.
+
+    Attributes:
+        mesh: The cells so far.
+        basis: The basis functions at its vertices.
+        exact: Decides what rounding leaves open.
+        stages: What the nonlinear nodes so far do on the cells.
+    """
+
+    mesh: Mesh
+    basis: Basis
+    exact: ExactSigns
+    stages: list[Stage]
+
+
+def two_slope_stage(
+    state: State, index: int, node: TwoSlope, read: Combined, *, last: bool
+) -> Combined | None:
+    """Cut the cells by the units of a two-slope node and return its value.
+
+    Args:
+        state: The mesh and basis; both are replaced.
+        index: The node's index.
+        node: The node.
+        read: The value of its argument.
+        last: Whether nothing reads the value any more.
+    """
+    z, limits = state.basis.at_vertices(read)
+    slack = float(state.mesh.errors.max())
+    margin = limits[0] + slack * limits[1]
+    low, high = z.min(0), z.max(0)
+    on = low > margin
+    varied = np.flatnonzero(~on & (high >= -margin))
+    # A unit that is nowhere positive is off, also where it is zero.
+    code = on.astype(np.int64)
+    functions = Functions(
+        node=node.source,
+        unit=varied,
+        other=np.full(len(varied), -1),
+        values=np.ascontiguousarray(z[:, varied]) if len(varied) < z.shape[1] else z,
+        limits=np.ascontiguousarray(limits[:, varied]),
+    )
+    signs = vertex_signs(state.mesh, functions, state.exact)
+    bits: Words
+    made: Cut | None = None
+    if len(varied) and _any_change(signs):
+        made = cut(state.mesh, functions, signs, index, state.exact)
+        bits = made.codes
+    else:
+        mesh = state.mesh
+        bits, _ = planar.cell_signs(
+            mesh.offsets, mesh.corners, signs.positive, signs.negative
+        )
+    state.stages.append(
+        Stage(
+            node=index,
+            code=code,
+            varied=varied,
+            bits=bits,
+            parents=None if made is None else made.parents,
+        )
+    )
+    if made is not None:
+        state.mesh = made.mesh
+    if last:
+        return None
+    values = functions.values
+    if made is not None:
+        values = _extended(values, made)
+        state.basis.values = _extended(state.basis.values, made)
+        state.basis.errors = state.basis.errors + 4 * ROUND * state.basis.largest
+    return _two_slope_value(state, node, read, (code, varied), values, functions.limits)
+
+
+def _any_change(signs: Signs) -> bool:
+    up = np.bitwise_or.reduce(signs.positive, axis=0)
+    down = np.bitwise_or.reduce(signs.negative, axis=0)
+    return bool((up & down).any())
+
+
+def _extended(rows: np.ndarray, made: Cut) -> np.ndarray:
+    """Return values at old vertices with those at new ones, affine in between."""
+    more = np.empty((len(rows) + len(made.first), rows.shape[1]))
+    more[: len(rows)] = rows
+    planar.mix_rows(more, len(rows), made.first, made.second, made.place)
+    return more
+
+
+def _two_slope_value(
+    state: State,
+    node: TwoSlope,
+    read: Combined,
+    codes: tuple[Integers, Integers],
+    values: np.ndarray,
+    limits: np.ndarray,
+) -> Combined:
+    """Return a two-slope node's value; units that vary become basis functions."""
+    code, varied = codes
+    size = code.shape[0]
+    low, high = (
+        s.to(torch.float64).expand(node.shape).flatten().numpy()
+        for s in (node.negative, node.positive)
+    )
+    slope = np.where(code > 0, high, low)
+    slope[varied] = 0.0
+    gain = np.maximum(np.abs(low), np.abs(high))[varied]
+    features = np.where(values > 0, high[varied] * values, low[varied] * values)
+    slack = float(state.mesh.errors.max())
+    basis = state.basis
+    before = basis.values.shape[1]
+    rounding = 4 * ROUND * np.abs(features).max(0, initial=0.0)
+    basis.extend(features, gain * limits[0] + rounding, gain * limits[1], slack)
+    factor = torch.from_numpy(slope)
+    parts = torch.zeros((before + len(varied), size), dtype=torch.float64)
+    kept = read.parts.shape[0]
+    torch.mul(read.parts.flatten(1), factor, out=parts[:kept])
+    parts[before + np.arange(len(varied)), varied] = 1.0
+    error = read.error.flatten() * factor.abs()
+    largest = read.size.flatten() * factor.abs()
+    largest[varied] = torch.from_numpy(basis.largest[before:])
+    shape = node.shape
+    return Combined(
+        parts.reshape(-1, *shape), error.reshape(shape), largest.reshape(shape)
+    )
+
+
+def maximum_stage(state: State, index: int, node: Maximum, read: Combined) -> Combined:
+    """Cut the cells where the winners of a maximum change and return its value.
+
+    Raises:
+        NotImplementedError: Always, for now.
+    """
+    raise NotImplementedError(index, node, read, Tensor)
