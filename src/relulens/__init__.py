@@ -13,14 +13,22 @@ if TYPE_CHECKING:
     from relulens.certificates.file import read_certificate as read_certificate
     from relulens.certificates.file import write_certificate as write_certificate
     from relulens.data.read import read_data as read_data
+    from relulens.data.vnnlib import read_property as read_property
     from relulens.graph.describe import describe as describe
     from relulens.graph.domain import Box as Box
     from relulens.graph.evaluate import evaluate as evaluate
     from relulens.graph.network import Network as Network
+    from relulens.graph.property import Property as Property
+    from relulens.graph.property import PropertyCase as PropertyCase
     from relulens.graph.tolerances import Tolerances as Tolerances
+    from relulens.implicit.composition import add as add
+    from relulens.implicit.composition import cascade as cascade
+    from relulens.implicit.composition import multiply as multiply
+    from relulens.implicit.composition import parallel as parallel
     from relulens.implicit.conversion import implicit_model as implicit_model
     from relulens.implicit.equilibrium import Equilibrium as Equilibrium
     from relulens.implicit.equilibrium import equilibrium as equilibrium
+    from relulens.implicit.feedback import feedback as feedback
     from relulens.implicit.model import ImplicitModel as ImplicitModel
     from relulens.implicit.wellposedness import WellPosedness as WellPosedness
     from relulens.implicit.wellposedness import wellposedness as wellposedness
@@ -72,6 +80,14 @@ if TYPE_CHECKING:
     from relulens.robustness.attack import Attack as Attack
     from relulens.robustness.attack_curve import AttackCurve as AttackCurve
     from relulens.robustness.attack_curve import attack_curve as attack_curve
+    from relulens.robustness.certified_accuracy import (
+        CertifiedAccuracy as CertifiedAccuracy,
+    )
+    from relulens.robustness.certified_accuracy import (
+        certified_accuracy as certified_accuracy,
+    )
+    from relulens.robustness.check_property import PropertyVerdict as PropertyVerdict
+    from relulens.robustness.check_property import check_property as check_property
     from relulens.robustness.linear_program_attack import (
         LinearProgramAttack as LinearProgramAttack,
     )
@@ -90,6 +106,7 @@ _HOMES: dict[str, str] = {
     "Attack": "relulens.robustness.attack",
     "AttackCurve": "relulens.robustness.attack_curve",
     "Box": "relulens.graph.domain",
+    "CertifiedAccuracy": "relulens.robustness.certified_accuracy",
     "Equilibrium": "relulens.implicit.equilibrium",
     "FrameReconstruction": "relulens.preimage.frame_reconstruction",
     "GenerativeModel": "relulens.reversal.generative",
@@ -102,18 +119,26 @@ _HOMES: dict[str, str] = {
     "OutputBounds": "relulens.robustness.output_bounds",
     "Preimage": "relulens.preimage.result",
     "PreimagePieces": "relulens.preimage.enumeration",
+    "Property": "relulens.graph.property",
+    "PropertyCase": "relulens.graph.property",
+    "PropertyVerdict": "relulens.robustness.check_property",
     "RectifyingBias": "relulens.preimage.rectifying_bias",
     "Sensitivity": "relulens.robustness.sensitivity",
     "Tolerances": "relulens.graph.tolerances",
     "Twin": "relulens.preimage.twin",
     "WellPosedness": "relulens.implicit.wellposedness",
     "activation_pattern": "relulens.local.pattern",
+    "add": "relulens.implicit.composition",
     "attack_curve": "relulens.robustness.attack_curve",
     "boundary_distance": "relulens.local.boundary",
+    "cascade": "relulens.implicit.composition",
+    "certified_accuracy": "relulens.robustness.certified_accuracy",
+    "check_property": "relulens.robustness.check_property",
     "convexity": "relulens.regions.convexity",
     "describe": "relulens.graph.describe",
     "equilibrium": "relulens.implicit.equilibrium",
     "evaluate": "relulens.graph.evaluate",
+    "feedback": "relulens.implicit.feedback",
     "frame_reconstruction": "relulens.preimage.frame_reconstruction",
     "from_layers": "relulens.importers.layers",
     "from_sklearn": "relulens.importers.scikit_learn",
@@ -121,13 +146,15 @@ _HOMES: dict[str, str] = {
     "generate": "relulens.reversal.reverse",
     "implicit_model": "relulens.implicit.conversion",
     "injectivity": "relulens.preimage.injectivity",
-    "linear_regions": "relulens.regions.enumeration",
     "linear_program_attack": "relulens.robustness.linear_program_attack",
+    "linear_regions": "relulens.regions.enumeration",
     "load": "relulens.importers.load",
     "local_affine_map": "relulens.local.affine_map",
     "max_affine": "relulens.regions.max_affine",
+    "multiply": "relulens.implicit.composition",
     "omnidirectionality": "relulens.preimage.omnidirectionality",
     "output_bounds": "relulens.robustness.output_bounds",
+    "parallel": "relulens.implicit.composition",
     "pattern_distance": "relulens.local.pattern_distance",
     "power_diagram": "relulens.regions.max_affine",
     "preimage": "relulens.preimage.preimage",
@@ -136,6 +163,7 @@ _HOMES: dict[str, str] = {
     "random_likeness": "relulens.reversal.likeness",
     "read_certificate": "relulens.certificates.file",
     "read_data": "relulens.data.read",
+    "read_property": "relulens.data.vnnlib",
     "reconstruction": "relulens.preimage.reconstruction",
     "rectifying_bias": "relulens.preimage.rectifying_bias",
     "refresh": "relulens.importers.refresh",

@@ -234,3 +234,22 @@ class NotConvergedError(RelulensError):
             " larger error, or another method."
         )
         self.reached, self.wanted, self.turns = reached, wanted, turns
+
+
+class PropertyError(DataError):
+    """A property file has a construct that is not supported.
+
+    Attributes:
+        source: The file.
+        line: Its line, or 0 where the whole file is meant.
+        construct: What is not supported.
+    """
+
+    def __init__(self, source: str, line: int, construct: str, why: str) -> None:
+        where = f"line {line}: " if line else ""
+        super().__init__(
+            f"cannot read the property {source}: {where}{construct!r} {why}. A box of"
+            " inputs and linear conditions on outputs, joined by 'and' and 'or', are"
+            " supported; rewrite it so."
+        )
+        self.source, self.line, self.construct = source, line, construct
