@@ -1,6 +1,6 @@
 """The nonlinear part phi of an implicit model, block by block."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -224,12 +224,17 @@ class Activation:
         return torch.cat(low), torch.cat(high)
 
     def gains(
-        self, boxes: Sequence[Bounds] | None = None
+        self,
+        boxes: Sequence[Bounds] | None = None,
+        *,
+        blocks: Collection[int] | None = None,
     ) -> tuple[BlockMatrix | None, tuple[StateBlock, ...]]:
         """Return the gain Γ [n, m], and the blocks that have no finite one.
 
         Args:
             boxes: Bounds [1, *shape] of every argument, or nothing for all arguments.
+            blocks: Places of the blocks that need one; the rows of others that have
+                none are zero. All of them by default.
         """
         maps: dict[tuple[int, int], LinearMap] = {}
         without: list[StateBlock] = []
@@ -241,7 +246,8 @@ class Activation:
                 box = tuple(_everywhere(argument) for argument in block.arguments)
             found = node_gains(block.node, box)
             if found is None or not all(_bounded(gain) for gain in found):
-                without.append(block)
+                if blocks is None or i in blocks:
+                    without.append(block)
             else:
                 for k, gain in enumerate(found):
                     maps[i, place + k] = gain.to(torch.float64, torch.device("cpu"))

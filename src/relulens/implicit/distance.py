@@ -65,9 +65,12 @@ class Distance:
 
 
 def distance(model: ImplicitModel, proof: WellPosedness) -> Distance | None:
-    """Return the bounds that a verdict's proof gives, or nothing."""
-    if proof.domain is not None:
-        return _distance(model, proof)
+    """Return the bounds that a verdict's proof gives, or nothing.
+
+    There are none where a block has no gain everywhere, even if it is in no loop.
+    """
+    if proof.domain is not None or model.phi.gains()[0] is None:
+        return None
     return model.remembered("distance", lambda: _distance(model, proof))
 
 

@@ -123,13 +123,32 @@ def on_grid(
     """Return the matrix cut along other borders; parts that are zero are left out."""
     if (matrix.row_offsets, matrix.column_offsets) == (rows, columns):
         return matrix
-    if set(matrix.row_offsets) <= set(rows) and set(matrix.column_offsets) <= set(
-        columns
-    ):
-        return _refined(matrix, rows, columns)
-    whole = SparseMatrix(matrix.to_sparse(), matrix.in_shape, matrix.out_shape)
-    single = BlockMatrix({(0, 0): whole}, (0, rows[-1]), (0, columns[-1]))
-    return on_grid(single, rows, columns)
+    fine_rows = tuple(sorted({*matrix.row_offsets, *rows}))
+    fine_columns = tuple(sorted({*matrix.column_offsets, *columns}))
+    return _merged(_refined(matrix, fine_rows, fine_columns), rows, columns)
+
+
+def _merged(
+    matrix: BlockMatrix, rows: tuple[int, ...], columns: tuple[int, ...]
+) -> BlockMatrix:
+    """Return the matrix on a coarser grid; parts that share a place are nested."""
+    height = np.searchsorted(rows, matrix.row_offsets[:-1], side="right") - 1
+    width = np.searchsorted(columns, matrix.column_offsets[:-1], side="right") - 1
+    groups: dict[tuple[int, int], dict[tuple[int, int], LinearMap]] = {}
+    for (i, j), part in matrix.blocks.items():
+        place = int(height[i]), int(width[j])
+        inside = i - int(np.argmax(height == place[0]))
+        along = j - int(np.argmax(width == place[1]))
+        groups.setdefault(place, {})[inside, along] = part
+    maps: dict[tuple[int, int], LinearMap] = {}
+    for (i, j), parts in groups.items():
+        top, bottom = rows[i : i + 2]
+        left, right = columns[j : j + 2]
+        down = tuple(x - top for x in matrix.row_offsets if top <= x <= bottom)
+        across = tuple(x - left for x in matrix.column_offsets if left <= x <= right)
+        only = parts.get((0, 0)) if len(down) == len(across) == 2 else None
+        maps[i, j] = BlockMatrix(parts, down, across) if only is None else only
+    return BlockMatrix(maps, rows, columns)
 
 
 def _refined(

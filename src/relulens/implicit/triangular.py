@@ -12,14 +12,28 @@ from relulens.implicit.model import ImplicitModel
 
 def block_order(model: ImplicitModel) -> BlockOrder | None:
     """Return places for the blocks of the state, or nothing if blocks form loops."""
+    places = _levels(_block_graph(model))
+    if places is None:
+        return None
+    order = [int(i) for i in places]
+    return BlockOrder(A=model.A, owners=model.phi.owners, order=order)
+
+
+def blocks_in_loops(model: ImplicitModel) -> frozenset[int]:
+    """Return the blocks of the state that depend on themselves."""
+    reads = _block_graph(model)
+    _, label = connected_components(reads, directed=True, connection="strong")
+    alone = np.bincount(label)[label] == 1
+    own = reads.diagonal() != 0
+    return frozenset(np.flatnonzero(~alone | own).tolist())
+
+
+def _block_graph(model: ImplicitModel) -> csr_array:
     owners, count = model.phi.owners, len(model.phi.blocks)
     reads = np.zeros((count, count), dtype=bool)
     for i, j in model.A.blocks:
         reads[owners[i], j] = True
-    places = _levels(csr_array(reads))
-    if places is None:
-        return None
-    return BlockOrder(A=model.A, owners=owners, order=[int(i) for i in places])
+    return csr_array(reads)
 
 
 def entry_order(model: ImplicitModel) -> EntryOrder | None:

@@ -26,7 +26,7 @@ from relulens.implicit.model import ImplicitModel
 from relulens.implicit.monotone import monotone_certificate
 from relulens.implicit.perron import Perron, perron, weights
 from relulens.implicit.state_box import state_box
-from relulens.implicit.triangular import block_order, entry_order
+from relulens.implicit.triangular import block_order, blocks_in_loops, entry_order
 from relulens.implicit.witness import two_equilibria
 
 Verdict: TypeAlias = Literal["well-posed", "not well-posed", "undecided"]
@@ -157,7 +157,9 @@ def _no_loops(order: BlockOrder | EntryOrder) -> WellPosedness:
 
 def _gain(model: ImplicitModel, domain: Box | None) -> BlockMatrix:
     boxes = None if domain is None else state_box(model, domain)
-    gain, without = model.phi.gains(None if boxes is None else boxes.arguments)
+    gain, without = model.phi.gains(
+        None if boxes is None else boxes.arguments, blocks=blocks_in_loops(model)
+    )
     if gain is not None:
         return gain
     offending = [
