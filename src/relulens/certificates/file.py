@@ -15,8 +15,10 @@ import torch
 from scipy.sparse import csr_array, issparse
 from torch import Tensor
 
+from relulens.certificates.cover import Cover
 from relulens.certificates.digest import digest, network_digest
 from relulens.certificates.farkas import Farkas
+from relulens.certificates.piece import PieceProof
 from relulens.certificates.rank import FullRank, Inverse, RowCount, Shift
 from relulens.certificates.recession import Recession
 from relulens.certificates.spanning import PositiveSpanning
@@ -49,6 +51,8 @@ _KINDS: dict[str, Callable[..., object]] = {
         Rows,
         System,
         Limits,
+        Cover,
+        PieceProof,
         LayerMap,
         RegionMap,
         GivenMatrix,
@@ -180,6 +184,8 @@ def _encoded(value: object, arrays: dict[str, np.ndarray]) -> Json:
         return value
     if isinstance(value, Network):
         return {"kind": "network"}
+    if isinstance(value, tuple):
+        return [_encoded(part, arrays) for part in value]
     if isinstance(value, Tensor):
         name = f"array{len(arrays)}"
         arrays[name] = value.numpy()
@@ -198,6 +204,8 @@ def _encoded(value: object, arrays: dict[str, np.ndarray]) -> Json:
 
 
 def _decoded(value: Json, arrays: dict[str, np.ndarray], source: object) -> object:
+    if isinstance(value, list):
+        return tuple(_decoded(part, arrays, source) for part in value)
     if not isinstance(value, dict):
         return value
     kind = value["kind"]

@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from relulens.certificates.cover import Cover
 from relulens.certificates.farkas import Farkas
 from relulens.certificates.given_features import slack_at, statement_from
+from relulens.certificates.piece import PieceProof
 from relulens.certificates.rank import FullRank, RowCount
 from relulens.certificates.recession import Recession
 from relulens.certificates.spanning import PositiveSpanning
@@ -24,7 +26,8 @@ from relulens.certificates.statement import (
 from relulens.certificates.subjects import Weights, weights_of
 from relulens.certificates.system import Rows, System
 from relulens.certificates.target import target_of
-from relulens.certificates.verification import Verification, accepted, refused
+from relulens.certificates.union import UnionCheck, leaving, within
+from relulens.certificates.verification import Verification, refused
 from relulens.graph.network import Network
 from relulens.graph.nodes import Maximum
 
@@ -55,6 +58,9 @@ class PreimageCertificate:
             unless a finite box bounds it, some for an unbounded one.
         union: Proof that all pieces are bounded, where x's is one of many.
         contradiction: Proof that there is no point, for an empty set.
+        whole: Whether the verdict is about all pieces of a union, not x's alone.
+        cover: Proof that the union has no other pieces than those listed.
+        elsewhere: Another point with the same features, where x's piece is one point.
     """
 
     verdict: str
@@ -71,6 +77,9 @@ class PreimageCertificate:
     recession: Closed | Open | None = None
     union: Closed | None = None
     contradiction: Farkas | None = None
+    whole: bool = False
+    cover: Cover | None = None
+    elsewhere: PieceProof | None = None
 
     def verify(self) -> Verification:
         """Check the proof from the raw weights, the input, and nothing else."""
@@ -130,10 +139,10 @@ class PreimageCertificate:
         """
         given = weights if parts else None
         match self.verdict:
-            case "singleton" if statement.one_of_many:
-                return refused("other pieces of the union are not ruled out")
             case "singleton":
-                return self._closed(self.tangent, statement.tangent(), given)
+                return self._single(statement, given)
+            case "unbounded" if self.recession is None and self.elsewhere is not None:
+                return self._union().unbounded(statement.point, self.elsewhere)
             case "unbounded":
                 return self._open(self.recession, statement.cone(), given)
             case "bounded":
@@ -143,20 +152,47 @@ class PreimageCertificate:
             case _:
                 return refused(f"{self.verdict!r} is none of {', '.join(VERDICTS)}")
 
+    def _union(self) -> UnionCheck:
+        target = target_of(self.network, self.layer)
+        return UnionCheck(
+            network=self.network,
+            target=target,
+            scope=self.scope,
+            limits=self.limits,
+        )
+
+    def _single(self, statement: Statement, given: Weights | None) -> Verification:
+        if (self.whole or statement.one_of_many) and self.cover is None:
+            return refused("other pieces of the union are not ruled out")
+        closed = self._closed(self.tangent, statement.tangent(), given)
+        if closed and self.cover is not None:
+            return self._union().alone(statement.point, self.cover, given is not None)
+        return closed
+
     def _bounded(self, statement: Statement, given: Weights | None) -> Verification:
         if not self._finite():
-            closed = self._closed(self.recession, statement.cone(), given)
-            kind = target_of(self.network, self.layer).kind
-            if closed and statement.one_of_many and isinstance(kind, Maximum):
-                every = System(
-                    subject=statement.subject,
-                    equal=statement.equal.at(np.zeros(0, dtype=np.int64)),
-                    below=statement.equal.with_rows(statement.below),
-                )
-                closed = self._closed(self.union, every, given)
+            closed = self._all_closed(statement, given)
             if not closed:
                 return closed
+        if self.elsewhere is not None:
+            return self._union().several(statement.point, self.elsewhere)
         return self._open(self.tangent, statement.tangent(), given)
+
+    def _all_closed(self, statement: Statement, given: Weights | None) -> Verification:
+        if self.cover is not None:
+            return self._union().closed(statement.point, self.cover, given is not None)
+        if self.whole:
+            return refused("other pieces of the union are not looked at")
+        closed = self._closed(self.recession, statement.cone(), given)
+        kind = target_of(self.network, self.layer).kind
+        if closed and statement.one_of_many and isinstance(kind, Maximum):
+            every = System(
+                subject=statement.subject,
+                equal=statement.equal.at(np.zeros(0, dtype=np.int64)),
+                below=statement.equal.with_rows(statement.below),
+            )
+            closed = self._closed(self.union, every, given)
+        return closed
 
     def _finite(self) -> bool:
         return self.limits is not None and self.limits.finite
@@ -166,32 +202,14 @@ class PreimageCertificate:
     ) -> Verification:
         if not isinstance(part, FullRank | PositiveSpanning):
             return refused("no proof that no direction is left")
-        used = part.system
-        if not (
-            _within(used.equal, system.equal) and _within(used.below, system.below)
-        ):
-            return refused("the proof uses conditions that the features do not give")
-        if weights is None:
-            return accepted("the proof is about these conditions")
-        return part.check(weights)
+        return within(part, system, weights)
 
     def _open(
         self, part: Closed | Open | None, system: System, weights: Weights | None
     ) -> Verification:
         if not isinstance(part, Recession | RowCount):
             return refused("no proof that a direction is left")
-        used = part.system
-        if not _within(system.equal, used.equal):
-            return refused(
-                "the direction is free of an equality that the features give"
-            )
-        if not _within(system.below, used.below.with_rows(used.equal)):
-            return refused(
-                "the direction is free of a condition that the features give"
-            )
-        if weights is None:
-            return accepted("the proof is about these conditions")
-        return part.check(weights)
+        return leaving(part, system, weights)
 
     def _empty(self, statement: Statement, weights: Weights) -> Verification:
         part = self.contradiction
@@ -217,10 +235,3 @@ def _keys(rows: Rows) -> list[tuple[int, float]]:
 
 def _values(rows: Rows, right: np.ndarray) -> dict[tuple[int, float], float]:
     return dict(zip(_keys(rows), right.tolist(), strict=True))
-
-
-def _within(rows: Rows, others: Rows) -> bool:
-    """Tell whether all rows are among others; an equality covers both signs."""
-    code = 2 * rows.index.numpy() + (rows.sign.numpy() > 0)
-    other = 2 * others.index.numpy() + (others.sign.numpy() > 0)
-    return bool(np.isin(code, other).all())

@@ -8,14 +8,14 @@ from typing import Literal
 import numpy as np
 
 from relulens.certificates.rounding import Array
-from relulens.errors import SolverError
-from relulens.numerics.least_squares import nonnegative_least_squares
-from relulens.preimage.whole_numbers import (
+from relulens.certificates.whole_numbers import (
     Table,
     at_least_zero,
     null_vector,
     whole_rows,
 )
+from relulens.errors import SolverError
+from relulens.numerics.least_squares import nonnegative_least_squares
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

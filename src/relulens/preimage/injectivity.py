@@ -13,6 +13,7 @@ from relulens.certificates.rounding import Array
 from relulens.certificates.subjects import GivenMatrix, LayerMap, Weights, weights_of
 from relulens.certificates.system import Indices, System, rows_of
 from relulens.certificates.target import slopes
+from relulens.certificates.whole_numbers import at_least_zero, reduced, whole_rows
 from relulens.errors import InvalidArgumentError, NotFiniteError
 from relulens.graph.network import Network
 from relulens.graph.nodes import TwoSlope
@@ -22,7 +23,6 @@ from relulens.preimage.fewest_active import fewest_active
 from relulens.preimage.flats import by_flats
 from relulens.preimage.opposite_rows import opposite_rows
 from relulens.preimage.question import question
-from relulens.preimage.whole_numbers import at_least_zero, reduced, whole_rows
 
 _EXACT_COLUMNS = 24
 _PAIRED_ENTRIES = 3_000_000

@@ -6,7 +6,7 @@ from math import gcd
 import numpy as np
 
 from relulens.certificates.rounding import Array
-from relulens.preimage.whole_numbers import whole_rows
+from relulens.certificates.whole_numbers import whole_rows
 
 
 def opposite_rows(rows: Array, offset: Array) -> np.ndarray:

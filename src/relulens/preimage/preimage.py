@@ -1,6 +1,7 @@
 """The pre-image of features: how much of a layer's input they determine, proved."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -23,6 +24,7 @@ from relulens.preimage.classify import Classified, classify, whole_bounded
 from relulens.preimage.from_features import for_features
 from relulens.preimage.question import Question, question
 from relulens.preimage.result import Preimage, Verdict
+from relulens.preimage.whole_union import WholeUnion, whole_union
 
 
 def preimage(
@@ -34,6 +36,7 @@ def preimage(
     features: object = None,
     scope: Literal["layer", "region", "network"] | None = None,
     domain: object = None,
+    budget: int = 2000,
     tol: Tolerances | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -51,10 +54,13 @@ def preimage(
         features: Features [N, *shape of the layer], for a layer whose features fix one
             piece (ReLU, leaky ReLU, clamp, affine).
         scope: ``"layer"``: in the space of all that the layer reads; ``"region"``: in
-            the input space, on x's region; ``"network"``: in the input space. May be
-            left out for a layer that reads the input alone, where all are one.
+            the input space, on x's region; ``"network"``: in the input space, over all
+            regions, or where that is not finished undecided with the pieces found. May
+            be left out for a layer that reads the input alone, where all are one.
         domain: A ``Box`` on the input, or a pair (A, b) for ``A v <= b`` on the
             variable; the network's domain by default, where the variable is the input.
+        budget: The most choices of units' sides to look at where the pre-image is a
+            union (``scope="network"``, abs, negative slopes, maxima).
         tol: ``tol.sign`` says which arguments are zero to rounding.
         seed: For the parts of the search that are random.
         progress: Called with the number done and the number of all.
@@ -92,17 +98,14 @@ def preimage(
     if features is not None:
         return for_features(asked, features, progress)
     points = asked.network.as_input(x)
-    if scope == "network" and asked.scope == "region":
-        raise InvalidArgumentError(
-            "cannot use scope 'network' on layer"
-            f" {asked.target.name!r}: the walk over regions is not built, 0 of 1 parts"
-            " exist. Use scope='region' for x's region, or scope='layer'."
-        )
-    return _for_inputs(asked, points, progress)
+    return _for_inputs(asked, points, budget, progress)
 
 
 def _for_inputs(
-    asked: Question, points: Tensor, progress: Callable[[int, int], None] | None
+    asked: Question,
+    points: Tensor,
+    budget: int,
+    progress: Callable[[int, int], None] | None,
 ) -> list[Preimage]:
     states = variables(asked, points)
     shared: Weights | None = None
@@ -113,7 +116,7 @@ def _for_inputs(
         weights = shared if shared is not None else weights_of(subject)
         if asked.scope == "layer":
             shared = weights
-        results.append(one_preimage(asked, subject, weights, x, states[i]))
+        results.append(one_preimage(asked, subject, weights, x, states[i], budget))
         if progress is not None:
             progress(i + 1, points.shape[0])
     return results
@@ -166,6 +169,7 @@ def one_preimage(
     weights: Weights,
     x: Tensor,
     point: Tensor,
+    budget: int = 0,
 ) -> Preimage:
     """Return the result for one input, whose variable has the value ``point``."""
     statement = read(asked, subject, weights, x, point)
@@ -178,11 +182,17 @@ def one_preimage(
             f"{statement.boundary.numel()} units are zero to rounding, and it matters"
         )
     union: Closed | None = None
+    whole: WholeUnion | None = None
     if statement.one_of_many:
         verdict, reason, union = _whole(
             asked, statement, weights, found, verdict, reason
         )
-    certificate = _certificate(asked, x, verdict, found, union)
+    if asked.whole or (verdict == "undecided" and statement.one_of_many):
+        if verdict == "undecided" and not statement.settled:
+            found = replace(found, verdict="undecided")
+        whole = whole_union(asked, found, weights, x, point, budget=budget)
+        verdict, reason = whole.verdict, whole.reason
+    certificate = _certificate(asked, x, verdict, found, union, whole)
     if certificate is not None and not certificate.check(
         statement, weights, parts=False
     ):
@@ -192,7 +202,7 @@ def one_preimage(
         piece=found.piece,
         dimension=found.dimension,
         variable=asked.variable.name,
-        scope=asked.scope,
+        scope="network" if asked.whole else asked.scope,
         active=statement.active,
         inequalities=statement.below.count,
         columns=weights.ins,
@@ -206,6 +216,8 @@ def one_preimage(
         reason=reason,
         point=point.clone(),
         residual=0.0,
+        pieces=() if whole is None else whole.pieces,
+        complete=whole is not None and whole.complete,
     )
 
 
@@ -259,9 +271,11 @@ def _certificate(
     verdict: Verdict,
     found: Classified,
     union: Closed | None,
+    whole: WholeUnion | None,
 ) -> PreimageCertificate | None:
     if verdict == "undecided":
         return None
+    elsewhere = None if whole is None else whole.elsewhere
     return PreimageCertificate(
         verdict=verdict,
         network=asked.network,
@@ -273,6 +287,9 @@ def _certificate(
         tolerance=asked.tolerance,
         reading="exact",
         tangent=found.tangent,
-        recession=found.recession,
+        recession=None if verdict == "unbounded" and elsewhere else found.recession,
         union=union,
+        whole=whole is not None,
+        cover=None if whole is None else whole.cover,
+        elsewhere=elsewhere,
     )

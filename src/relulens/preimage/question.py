@@ -22,6 +22,7 @@ class Question:
         scope: What the pre-image lives in.
         variable: Likewise, in words and numbers.
         limits: What the variable is known to satisfy.
+        whole: Whether all pieces of a union are asked for.
         tolerance: An argument is zero to rounding below it, relative to its terms.
     """
 
@@ -30,6 +31,7 @@ class Question:
     scope: Scope
     variable: Variable
     limits: Limits | None
+    whole: bool
     tolerance: float
 
     @property
@@ -62,5 +64,6 @@ def question(
         scope=narrowed,
         variable=variable,
         limits=limits_of(exact, variable, domain),
+        whole=scope == "network",
         tolerance=tol.sign,
     )

@@ -3,12 +3,44 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
+from relulens.certificates.piece import PieceProof
 from relulens.certificates.verdict import PreimageCertificate
 
 Verdict: TypeAlias = Literal["singleton", "bounded", "unbounded", "empty", "undecided"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Piece:
+    """One piece of a union: all values with one choice for every unit.
+
+    Attributes:
+        verdict: ``"singleton"``, ``"bounded"``, ``"unbounded"`` or ``"undecided"``; a
+            domain's box counts as a condition.
+        dimension: To rounding; nothing where it is not settled.
+        codes: Side of every two-slope unit, place of the winner of every group.
+        point: The point of the piece nearest to x, to rounding [columns].
+        distance: Its distance from x.
+        exact: Whether a rational point of the piece was found, so that it exists.
+        component: Number of the connected component, to rounding; x's is 0.
+        certificate: Proof in whole numbers that no direction is left, or that one is,
+            with the rational point.
+    """
+
+    verdict: Verdict
+    dimension: int | None
+    codes: Int8[Tensor, " units"]
+    point: Float[Tensor, " columns"]
+    distance: float
+    exact: bool
+    component: int
+    certificate: PieceProof | None
+
+    def __repr__(self) -> str:
+        """Return the verdict on one line."""
+        return f"Piece({self.verdict!r}, dimension={self.dimension})"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -38,6 +70,9 @@ class Preimage:
         reason: In words.
         point: A value of the variable that gives the features, if one is known.
         residual: Largest violation of the conditions at ``point``.
+        pieces: Pieces of the union that were found, x's own first, where it was
+            searched: for ``scope="network"``, abs, negative slopes and maxima.
+        complete: Whether it is proved that there are no others.
     """
 
     verdict: Verdict
@@ -58,6 +93,8 @@ class Preimage:
     reason: str
     point: Float[Tensor, " ins"] | None
     residual: float
+    pieces: tuple[Piece, ...] = ()
+    complete: bool = False
 
     def __repr__(self) -> str:
         """Return the verdict on one line."""
