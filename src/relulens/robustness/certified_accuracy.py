@@ -128,12 +128,10 @@ def certified_accuracy(
         parts.append(part)
         if progress is not None:
             progress(min(chosen.stop, len(given)), len(given))
-    table = [
-        np.concatenate(rows) for rows in zip(*(p.rows for p in parts), strict=True)
-    ]
+    columns = [np.array(part.rows, dtype="<U9") for part in parts]
     return CertifiedAccuracy(
         radii=torch.tensor(steps, dtype=torch.float64),
-        verdicts=table,
+        verdicts=np.concatenate(columns, 1).reshape(len(steps), len(given)),
         witness=torch.cat([part.witness for part in parts]),
         method=method,
         norm=norm,
