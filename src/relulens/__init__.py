@@ -94,6 +94,9 @@ if TYPE_CHECKING:
     from relulens.robustness.linear_program_attack import (
         linear_program_attack as linear_program_attack,
     )
+    from relulens.robustness.lipschitz import LipschitzBounds as LipschitzBounds
+    from relulens.robustness.lipschitz import lipschitz_bounds as lipschitz_bounds
+    from relulens.robustness.local_lipschitz import local_lipschitz as local_lipschitz
     from relulens.robustness.output_bounds import OutputBounds as OutputBounds
     from relulens.robustness.output_bounds import output_bounds as output_bounds
     from relulens.robustness.sensitivity import Sensitivity as Sensitivity
@@ -115,6 +118,7 @@ _HOMES: dict[str, str] = {
     "Injectivity": "relulens.preimage.injectivity",
     "Limits": "relulens.bounds.program_bounds",
     "LinearProgramAttack": "relulens.robustness.linear_program_attack",
+    "LipschitzBounds": "relulens.robustness.lipschitz",
     "Network": "relulens.graph.network",
     "OutputBounds": "relulens.robustness.output_bounds",
     "Preimage": "relulens.preimage.result",
@@ -148,8 +152,10 @@ _HOMES: dict[str, str] = {
     "injectivity": "relulens.preimage.injectivity",
     "linear_program_attack": "relulens.robustness.linear_program_attack",
     "linear_regions": "relulens.regions.enumeration",
+    "lipschitz_bounds": "relulens.robustness.lipschitz",
     "load": "relulens.importers.load",
     "local_affine_map": "relulens.local.affine_map",
+    "local_lipschitz": "relulens.robustness.local_lipschitz",
     "max_affine": "relulens.regions.max_affine",
     "multiply": "relulens.implicit.composition",
     "omnidirectionality": "relulens.preimage.omnidirectionality",

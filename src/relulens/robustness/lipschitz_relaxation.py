@@ -24,8 +24,8 @@ def directional_bounds(
     region: Polyhedral,
     gates: Gates,
     slopes: SlopeBounds,
-    rows: Float[Tensor, "rows out"],
-    directions: Float[Tensor, "k in"],
+    rows: Float[Tensor, "copies rows out"],
+    directions: Float[Tensor, "copies k in"],
 ) -> Float[Tensor, "batch rows k"]:
     """Return upper bounds of rows of the slope times directions.
 
@@ -33,13 +33,14 @@ def directional_bounds(
         region: The network.
         gates: What nonlinear nodes can do on the N boxes.
         slopes: Interval bounds of the same rows.
-        rows: Weights of the flattened output.
-        directions: Directions in the flattened input.
+        rows: Weights of the flattened output, one set for all boxes or one each.
+        directions: Directions in the flattened input, likewise.
     """
     nodes, end = region.network.nodes, region.end
     count, several, _ = slopes.low.shape
-    shape = (count, several, directions.shape[0])
-    forms = {0: directions.reshape(1, 1, -1, *region.network.input_shape)}
+    shape = (count, several, directions.shape[1])
+    lead = (directions.shape[0], 1, directions.shape[1])
+    forms = {0: directions.reshape(*lead, *region.network.input_shape)}
     constant = directions.new_zeros(shape)
     for index in sorted(region.nodes):
         node = nodes[index]
@@ -57,11 +58,10 @@ def directional_bounds(
             constant = constant + added
     if end not in forms:
         return constant
-    # einsum over the rows' own forms: form [N or 1, rows or 1, k, out].
     last = forms[end].flatten(3)
-    value = (last * rows[None, :, None, :]).sum(3) + constant
+    value = (last * rows.unsqueeze(2)).sum(3) + constant
     depth = len(region.nonlinear())
-    room = 4 * (depth + 1) * slopes.share * (slopes.size @ directions.abs().T)
+    room = 4 * (depth + 1) * slopes.share * (slopes.size @ directions.abs().mT)
     return value + room
 
 

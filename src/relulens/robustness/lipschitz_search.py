@@ -9,10 +9,11 @@ from torch import Tensor
 
 from relulens.graph.freeze import Frozen
 from relulens.graph.nodes import TwoSlope
+from relulens.robustness.lipschitz_boxes import Evaluated, evaluated
 from relulens.robustness.lipschitz_climb import Steepest, batch, climb, drawn
 from relulens.robustness.lipschitz_gates import Gates
 from relulens.robustness.lipschitz_patterns import THIN, inside, patterns
-from relulens.robustness.lipschitz_problem import Evaluated, Problem, evaluated
+from relulens.robustness.lipschitz_problem import Problem
 
 BISECTED = 6
 """Most free entries of the input for which boxes are bisected; else signs are split."""

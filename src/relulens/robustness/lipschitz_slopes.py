@@ -52,7 +52,7 @@ def slope_bounds(
     region: Polyhedral,
     known: Mapping[int, AbsoluteAffine],
     gates: Gates,
-    rows: Float[Tensor, "rows out"],
+    rows: Float[Tensor, "copies rows out"],
     count: int,
 ) -> SlopeBounds:
     """Return bounds of rows of the slope, by intervals from the output to the input.
@@ -61,11 +61,11 @@ def slope_bounds(
         region: The network.
         known: Absolute maps of the affine nodes.
         gates: What nonlinear nodes can do on the boxes.
-        rows: Weights of the flattened output.
+        rows: Weights of the flattened output, one set for all boxes or one each.
         count: Number of boxes.
     """
     nodes, end = region.network.nodes, region.end
-    start = rows.reshape(1, rows.shape[0], *nodes[end].shape)
+    start = rows.reshape(*rows.shape[:2], *nodes[end].shape)
     sums = _Sums(end, start.expand(count, *start.shape[1:]).contiguous())
     weights: dict[int, Bounds] = {}
     share = rounding_share(region, known)
@@ -82,7 +82,7 @@ def slope_bounds(
             bounds = centre - radius, centre + radius
             weights[index] = bounds
             _nonlinear(sums, index, node, gates, bounds, size)
-    shape = (count, rows.shape[0], region.network.input_size)
+    shape = (count, rows.shape[1], region.network.input_size)
     if 0 not in sums.parts:
         zero = rows.new_zeros(shape)
         return SlopeBounds(low=zero, high=zero, size=zero, share=share, weights=weights)
