@@ -77,3 +77,16 @@ def test_other_weights_are_refused(folder, saved, capsys):
 def test_what_cannot_be_done_is_said(folder, capsys, arguments, said):
     assert run(arguments) == 2
     assert said in capsys.readouterr().err
+
+
+def test_invert_and_reverse_are_other_names(folder, capsys):
+    asked = ["invert", *ASKED[1:], "--scope", "network", "--out", "p.npz"]
+    assert run(asked) == 0
+    with np.load("p.npz") as found:
+        assert set(found["verdict"]) == {"unbounded"}
+        assert not found["complete"].any()
+    capsys.readouterr()
+    assert run(["reverse", "--help"]) == 0
+    assert "relulens reversal" in capsys.readouterr().out
+    assert run(["--help"]) == 0
+    assert "invert" in capsys.readouterr().out

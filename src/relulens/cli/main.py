@@ -25,7 +25,11 @@ from relulens.errors import RelulensError
 EPILOG = """\b
 Exit codes: 0 ok, 1 finished with failed samples, 2 usage, 3 unsupported model,
 4 gate failed (--fail-on), 130 interrupted.
-Without MODEL, `relulens report` uses the network and data that ship with it."""
+Without MODEL, `relulens report` uses the network and data that ship with it.
+`relulens invert` is preimage, `relulens reverse` is reversal."""
+
+ALIASES = {"invert": "preimage", "reverse": "reversal"}
+"""Other names of commands."""
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,6 +65,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         The exit code; refusals are one line on stderr.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    given[:1] = [ALIASES.get(word, word) for word in given[:1]]
     try:
         code = cli.main(
             args=given,

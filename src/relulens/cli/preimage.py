@@ -32,8 +32,8 @@ ABOUT = "model.json"
 )
 @click.option(
     "--scope",
-    type=click.Choice(["layer", "region"]),
-    help="In what the layer reads, or in the input on each input's region.",
+    type=click.Choice(["layer", "region", "network"]),
+    help="In what the layer reads, in the input on its region, or in all regions.",
 )
 @click.option(
     "--no-domain", is_flag=True, help="Among all inputs, not those in --domain only."
@@ -138,9 +138,9 @@ def _answer(
     return rows if folder is None else {**rows, "certificate": _text(names)}
 
 
-def _scope(text: str | None) -> Literal["layer", "region"] | None:
+def _scope(text: str | None) -> Literal["layer", "region", "network"] | None:
     match text:
-        case "layer" | "region":
+        case "layer" | "region" | "network":
             return text
         case _:
             return None
@@ -175,5 +175,7 @@ def _columns(found: "list[Preimage]") -> Rows:
         "if_zero": _text([p.readings[0] for p in found]),
         "if_positive": _text([p.readings[1] for p in found]),
         "margin": known([p.margin for p in found]),
+        "pieces": whole([len(p.pieces) for p in found]),
+        "complete": np.array([p.complete for p in found], dtype=np.bool_),
         "reason": _text([p.reason for p in found]),
     }

@@ -64,6 +64,6 @@ def question(
         scope=narrowed,
         variable=variable,
         limits=limits_of(exact, variable, domain),
-        whole=scope == "network",
+        whole=chosen == "network",
         tolerance=tol.sign,
     )
