@@ -8,6 +8,7 @@ from relulens.graph.convert import converted
 from relulens.graph.network import Network, last_uses
 from relulens.graph.nodes import Affine, Input, Maximum, TwoSlope
 from relulens.graph.polyhedral import Polyhedral, polyhedral
+from relulens.graph.tolerances import Tolerances
 from relulens.numerics.kernels import planar
 from relulens.regions.partition import Partition
 from relulens.regions.partition_codes import Branch, CellCodes
@@ -21,7 +22,7 @@ from relulens.regions.slice_stage import State, maximum_stage, two_slope_stage
 
 
 def slice_partition(
-    network: Network, plane: Plane, domain: object, /, *, exact_seconds: float = 60.0
+    network: Network, plane: Plane, domain: object, /, *, tol: Tolerances = Tolerances(), exact_seconds: float = 60.0
 ) -> Partition:
     """Return all linear regions of a network on a convex polygon of a plane.
 
@@ -61,7 +62,7 @@ def slice_partition(
     exact = ExactSigns(
         region=region, plane=plane, corners=polygon, seconds=exact_seconds
     )
-    state = State(mesh=mesh, basis=Basis.of_places(mesh.places), exact=exact, stages=[])
+    state = State(mesh=mesh, basis=Basis.of_places(mesh.places, tol.sign), exact=exact, stages=[])
     with torch.no_grad():
         counts = _walk(region, state, plane)
     return _result(network, plane, polygon, region, state, counts)

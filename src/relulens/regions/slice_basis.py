@@ -6,7 +6,7 @@ applied to the coefficients alone, and values at vertices are one matrix product
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,10 +15,23 @@ from torch import Tensor
 
 from relulens.graph.nodes import Affine
 from relulens.regions.plane import Plane
+from relulens.regions.slice_mesh import Mesh
 
 Floats = NDArray[np.float64]
 
 ROUND = 2.0**-52
+
+_LOOSE = 1e-11
+"""Relative rounding past which it is bounded cell by cell."""
+
+_SHORT = 1e-6
+"""Edges shorter than this part of the longest tell no slope."""
+
+_SAFETY = 8.0
+"""Times the steepest slope seen along an edge that stands for the steepest there is."""
+
+_ROWS = 4_000_000
+"""Numbers of a table that is made for that at once."""
 
 
 @dataclass(slots=True, eq=False)
@@ -45,16 +58,20 @@ class Basis:
         errors: Bound on the error of every function's values at a point [m].
         steep: How much an error of the place counts in every function [m].
         largest: Largest absolute value of every function [m].
+        trust: Rounding, in parts of the sum of absolute terms, past which the proved
+            bound is not followed: it grows geometrically with depth, rounding does not.
+        proved: Whether the proved bound was followed everywhere.
     """
 
     values: Floats
     errors: Floats
     steep: Floats
     largest: Floats
-    _absolute: dict[tuple[str, int], object] = field(default_factory=dict)
+    trust: float
+    proved: bool = True
 
     @classmethod
-    def of_places(cls, places: Floats) -> "Basis":
+    def of_places(cls, places: Floats, trust: float) -> "Basis":
         """Return the basis (1, s, t) at places [V, 2]."""
         values = np.concatenate([np.ones((len(places), 1)), places], axis=1)
         return cls(
@@ -62,6 +79,7 @@ class Basis:
             errors=np.zeros(3),
             steep=np.array([0.0, 1.0, 1.0]),
             largest=np.abs(values).max(0),
+            trust=trust,
         )
 
     def extend(
@@ -114,25 +132,69 @@ class Basis:
         error += ROUND * (len(node.terms) + 1) * size
         return Combined(total, error, size)
 
-    def at_vertices(
-        self, value: Combined, columns: Tensor | None = None
-    ) -> tuple[Floats, Floats]:
+    def at_vertices(self, value: Combined, mesh: Mesh) -> tuple[Floats, Floats]:
         """Return values [V, n] of a node and their rounding and steepness [2, n].
 
         Args:
             value: The node's value.
-            columns: Flat positions of the entries wanted, or nothing for all.
+            mesh: The mesh; its cells say which functions can add up to an error.
         """
         parts = value.parts.flatten(1)
-        error, size = value.error.flatten(), value.size.flatten()
-        if columns is not None:
-            parts, error, size = parts[:, columns], error[columns], size[columns]
         m = parts.shape[0]
         z = torch.from_numpy(self.values[:, :m]) @ parts
+        size = value.size.flatten()
         weights = np.stack([self.errors[:m], self.steep[:m], self.largest[:m]])
-        reach = torch.from_numpy(weights) @ parts.abs()
-        rounding = reach[0] + error + ROUND * ((m + 4) * reach[2] + 2 * size)
-        return z.numpy(), torch.stack([rounding, reach[1]]).numpy()
+        scale = parts.abs()
+        reach = torch.from_numpy(weights) @ scale
+        own = value.error.flatten() + ROUND * ((m + 4) * reach[2] + 2 * size)
+        spread = float((reach[0] / reach[2].clamp(min=1e-300)).max()) if m > 3 else 0.0
+        rounding, steep = reach[0] + own, reach[1]
+        if spread > _LOOSE:
+            bound, steep = self._reach_of_cells(scale, mesh)
+            rounding = bound + own
+            trusted = self.trust * reach[2]
+            if bool((rounding > trusted).any()):
+                self.proved = False
+                rounding = torch.minimum(rounding, trusted)
+                steep = torch.minimum(steep, _SAFETY * _observed(z, mesh))
+        return z.numpy(), torch.stack([rounding, steep]).numpy()
+
+    def _reach_of_cells(self, scale: Tensor, mesh: Mesh) -> Tensor:
+        """Return errors and steepness by the functions that are not zero on a cell.
+
+        A function that is zero on a cell adds no error there; in deep networks that is
+        half of them in every layer.
+        """
+        m = scale.shape[0]
+        alive = (np.abs(self.values[:, :m]) > self.errors[:m]).astype(np.float64)
+        alive[:, :3] = 1.0
+        reach = torch.zeros((2, scale.shape[1]), dtype=torch.float64)
+        per = max(_ROWS // m, 1)
+        for start in range(0, mesh.cells, per):
+            stop = min(start + per, mesh.cells)
+            at = mesh.offsets[start : stop + 1]
+            rows = alive[mesh.corners[at[0] : at[-1]]]
+            some = torch.from_numpy(np.maximum.reduceat(rows, at[:-1] - at[0], axis=0))
+            for place, weight in enumerate((self.errors, self.steep)):
+                part = (some @ (scale * torch.from_numpy(weight[:m, None]))).max(0)
+                reach[place] = torch.maximum(reach[place], part.values)
+        return reach
+
+
+def _observed(z: Tensor, mesh: Mesh) -> Tensor:
+    """Return the steepest slopes of functions along edges that are not tiny."""
+    along = mesh.places[mesh.edges[:, 1]] - mesh.places[mesh.edges[:, 0]]
+    far = np.hypot(along[:, 0], along[:, 1])
+    kept = np.flatnonzero(far > _SHORT * far.max())
+    steepest = torch.zeros(z.shape[1], dtype=torch.float64)
+    per = max(_ROWS // z.shape[1], 1)
+    for start in range(0, len(kept), per):
+        part = kept[start : start + per]
+        ends = torch.from_numpy(mesh.edges[part])
+        rise = (z[ends[:, 1]] - z[ends[:, 0]]).abs()
+        slope = (rise / torch.from_numpy(far[part])[:, None]).max(0).values
+        steepest = torch.maximum(steepest, slope)
+    return steepest
 
 
 def _fan(linear: object) -> int:

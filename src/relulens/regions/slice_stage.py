@@ -77,7 +77,7 @@ def two_slope_stage(
         read: The value of its argument.
         last: Whether nothing reads the value any more.
     """
-    z, limits = state.basis.at_vertices(read)
+    z, limits = state.basis.at_vertices(read, state.mesh)
     slack = float(state.mesh.errors.max())
     margin = limits[0] + slack * limits[1]
     low, high = z.min(0), z.max(0)
