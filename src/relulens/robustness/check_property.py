@@ -9,7 +9,7 @@ from torch import Tensor
 from relulens.bounds.layer_bounds import layer_bounds
 from relulens.bounds.program_bounds import DEFAULT_LIMITS, Limits, program_bounds
 from relulens.bounds.relative import with_rows
-from relulens.errors import InvalidArgumentError
+from relulens.errors import InvalidArgumentError, UnboundedError
 from relulens.graph.convert import converted
 from relulens.graph.evaluate import evaluate
 from relulens.graph.freeze import freeze
@@ -18,6 +18,7 @@ from relulens.graph.nodes import Coupled, Smooth
 from relulens.graph.property import Property, PropertyCase
 from relulens.graph.tangent import adjoint
 from relulens.robustness.descent import smallest_found, worst_row
+from relulens.robustness.sensitivity import sensitivity
 
 _AT_ONCE = 32
 
@@ -139,6 +140,7 @@ class _Search:
         curved = any(isinstance(node, Smooth | Coupled) for node in network.nodes)
         self.programs = not curved and len(case.rows) > 0
         self.folded = with_rows(network, self.rows) if len(case.rows) else None
+        self.carried = self._carried()
 
     def run(self, end: float) -> Tensor | None:
         """Return a witness; or nothing, with ``reason`` set unless there is none."""
@@ -198,16 +200,30 @@ class _Search:
         return pairs
 
     def _weights(self, low: Tensor, high: Tensor) -> Tensor:
-        """Return how much each input moves the conditions, at the middle of boxes."""
+        """Return how much each input moves the conditions.
+
+        That is half the slope at the middle, and half the sensitivity: the slope alone
+        would never cut along an input that carries nothing just there.
+        """
         network = self.network
         frozen = freeze(network, (low + high) / 2, network.output)
-        total = low.new_full((len(low), network.input_size), 1e-12)
+        total = low.new_zeros((len(low), network.input_size))
         for row in self.rows:
-            weights = row.reshape(1, *network.output_shape).expand(
-                len(low), *network.output_shape
-            )
-            total = total + adjoint(frozen, weights.contiguous()).flatten(1).abs()
-        return total
+            weights = row.reshape(1, *network.output_shape)
+            weights = weights.expand(len(low), *network.output_shape).contiguous()
+            total = total + adjoint(frozen, weights).flatten(1).abs()
+        return total / total.amax(1, keepdim=True).clamp(min=1e-300) + self.carried
+
+    def _carried(self) -> Tensor:
+        """Return how far each input carries at most, the largest one by one."""
+        even = self.low.new_ones(self.network.input_size)
+        if self.folded is None:
+            return even
+        try:
+            total = sensitivity(self.folded).matrix.sum(0)
+        except UnboundedError:
+            return even
+        return total / total.amax().clamp(min=1e-300) + 1e-3
 
     def _rest(self, stack: list[tuple[Tensor, Tensor]], end: float) -> Tensor | None:
         """Try exact programs on the boxes that are left."""
