@@ -141,7 +141,7 @@ def test_refusals():
     with pytest.raises(InvalidArgumentError, match="0 are given"):
         rl.parallel()
     with pytest.raises(NotWellPosedError, match="feed back") as caught:
-        rl.feedback(model, 1000 * np.ones((2, 1)))
+        rl.feedback(ImplicitModel([[0.5]], [[1.0]], [[1.0]]), [[5.0]])
     assert caught.value.radius > 1
     single = ImplicitModel([[0.0]], [[1.0]], [[1.0]], [[1.0]])
     with pytest.raises(InvalidArgumentError, match="singular"):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from jaxtyping import Float
@@ -22,14 +22,15 @@ from relulens.implicit.model import ImplicitModel
 from relulens.implicit.peaceman_rachford import peaceman_rachford
 from relulens.implicit.picard import picard
 from relulens.implicit.running_error import running_error
+from relulens.implicit.secant import secant
 from relulens.implicit.stopping import Certified, Rough, Target
 from relulens.implicit.substitution import by_blocks, by_levels
 from relulens.implicit.wellposedness import WellPosedness, wellposedness
 
 Solver: TypeAlias = Literal[
-    "auto", "substitution", "picard", "anderson", "peaceman-rachford"
+    "auto", "substitution", "picard", "secant", "anderson", "peaceman-rachford"
 ]
-SOLVERS = ("auto", "substitution", "picard", "anderson", "peaceman-rachford")
+SOLVERS: tuple[str, ...] = get_args(Solver)
 
 EASY = 0.5
 """Factor of contraction below which Picard's turns are few enough."""
@@ -79,7 +80,7 @@ def equilibrium(
     """Return the solution of ``x = phi(A x + B u + a)`` for every input u.
 
     A model without loops is solved by substitution, exactly up to rounding. One that
-    contracts is solved by Picard's iteration, or Anderson's where that is faster, and a
+    contracts is solved by Picard's iteration, extrapolated where that is faster, and a
     monotone one by Peaceman and Rachford's, until the certified distance to the true
     equilibrium is at most ``error``: a bound from the residual and the proof that there
     is one equilibrium, not the size of the last step.
@@ -89,7 +90,8 @@ def equilibrium(
         x: Inputs [N, p], or of the model's input shape.
         error: The largest distance ``max_i |x_i - x*_i|`` that is accepted.
         relative: Whether ``error`` is times the largest absolute entry of the state.
-        method: ``"auto"``, ``"substitution"``, ``"picard"``, ``"anderson"`` or
+        method: ``"auto"``, ``"substitution"``, ``"picard"``, ``"secant"`` (Anderson's
+            extrapolation with one difference), ``"anderson"`` (with several) or
             ``"peaceman-rachford"``.
         initial: States [N, n] to start from, such as those of similar inputs.
         turns: Most turns round the loop.
@@ -162,7 +164,7 @@ def _chosen(model: ImplicitModel, proof: WellPosedness, method: Solver) -> str:
     if proof.contraction is not None and proof.contraction <= EASY:
         return "picard"
     if contracts:
-        return "anderson"
+        return "secant"
     slopes = model.phi.slopes()
     fits = slopes is not None and bool((slopes[1] <= 1).all())
     return "peaceman-rachford" if fits else "anderson"
@@ -248,6 +250,8 @@ def _solved(
 ) -> int:
     if method == "picard":
         return picard(loop.turn, state, stop, turns=turns)
+    if method == "secant":
+        return secant(loop.turn, state, stop, turns=turns)
     if method == "anderson":
         return anderson(loop.turn, state, stop, turns=turns)
     return peaceman_rachford(loop, state, stop, turns=turns)

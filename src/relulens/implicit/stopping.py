@@ -87,11 +87,13 @@ class Rough:
         target: What is asked in the end.
         bounds: What turns residuals into distances, if anything.
         state: The states kept.
+        before: The residual when it was last looked at, relative to the state.
     """
 
     target: Target
     bounds: Distance | None
     state: Tensor
+    before: float = field(default=float("inf"))
 
     def stop(self, state: Tensor, image: Tensor, done: int) -> bool:
         """Tell whether to stop; the image is kept."""
@@ -100,13 +102,16 @@ class Rough:
             return not state.shape[1]
         residual = (image - state).abs()
         size = image.abs().amax(1)
-        floor = 8 * torch.finfo(state.dtype).eps * size
         largest = residual.amax(1)
-        if bool((largest <= floor).all()):
+        left = float((largest / size.clamp(min=1e-30)).amax())
+        rounding = torch.finfo(state.dtype).eps
+        stuck = left <= 512 * rounding and left >= 0.7 * self.before
+        self.before = left
+        if left <= 8 * rounding or stuck:
             return True
         if self.bounds is None:
             return False
         near = self.bounds.bound(residual.double()) <= 0.5 * self.target.allowed(
             image.double()
         )
-        return bool((near | (largest <= floor)).all())
+        return bool((near | (largest <= 8 * rounding * size)).all())
