@@ -17,12 +17,19 @@ from relulens.regions.slice_basis import Basis, Combined
 from relulens.regions.slice_certificate import SliceCertificate
 from relulens.regions.slice_domain import convex_polygon
 from relulens.regions.slice_exact import ExactSigns
-from relulens.regions.slice_mesh import Mesh, polygon_mesh
-from relulens.regions.slice_stage import State, maximum_stage, two_slope_stage
+from relulens.regions.slice_maximum import maximum_stage
+from relulens.regions.slice_mesh import compacted, polygon_mesh
+from relulens.regions.slice_stage import State, two_slope_stage
 
 
 def slice_partition(
-    network: Network, plane: Plane, domain: object, /, *, tol: Tolerances = Tolerances(), exact_seconds: float = 60.0
+    network: Network,
+    plane: Plane,
+    domain: object,
+    /,
+    *,
+    tol: Tolerances = Tolerances(),
+    exact_seconds: float = 60.0,
 ) -> Partition:
     """Return all linear regions of a network on a convex polygon of a plane.
 
@@ -62,7 +69,9 @@ def slice_partition(
     exact = ExactSigns(
         region=region, plane=plane, corners=polygon, seconds=exact_seconds
     )
-    state = State(mesh=mesh, basis=Basis.of_places(mesh.places, tol.sign), exact=exact, stages=[])
+    state = State(
+        mesh=mesh, basis=Basis.of_places(mesh.places, tol.sign), exact=exact, stages=[]
+    )
     with torch.no_grad():
         counts = _walk(region, state, plane)
     return _result(network, plane, polygon, region, state, counts)
@@ -105,7 +114,7 @@ def _result(
     state: State,
     counts: dict[int, int],
 ) -> Partition:
-    mesh = state.mesh
+    mesh = compacted(state.mesh)
     areas = planar.cell_areas(mesh.places, mesh.offsets, mesh.corners)
     layer_of = {
         index: place

@@ -82,6 +82,11 @@ class Basis:
             trust=trust,
         )
 
+    def extend_rows(self, values: Floats) -> None:
+        """Take the values at old and new vertices, and the rounding of the new ones."""
+        self.values = values
+        self.errors = self.errors + 4 * ROUND * self.largest
+
     def extend(
         self, values: Floats, errors: Floats, steep: Floats, slack: Floats
     ) -> None:
@@ -147,7 +152,11 @@ class Basis:
         scale = parts.abs()
         reach = torch.from_numpy(weights) @ scale
         own = value.error.flatten() + ROUND * ((m + 4) * reach[2] + 2 * size)
-        spread = float((reach[0] / reach[2].clamp(min=1e-300)).max()) if m > 3 else 0.0
+        spread = (
+            float((reach[0] / reach[2].clamp(min=1e-300)).max())
+            if m > 3 and reach.numel()
+            else 0.0
+        )
         rounding, steep = reach[0] + own, reach[1]
         if spread > _LOOSE:
             bound, steep = self._reach_of_cells(scale, mesh)

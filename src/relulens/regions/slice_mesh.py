@@ -1,6 +1,6 @@
 """The planar graph of a slice while it is being cut."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,4 +96,20 @@ def polygon_mesh(polygon: Floats) -> Mesh:
             unit=around.copy(),
             other=none.copy(),
         ),
+    )
+
+
+def compacted(mesh: Mesh) -> Mesh:
+    """Return the mesh without vertices that no edge has; origins are not kept up."""
+    used = np.zeros(len(mesh.places), bool)
+    used[mesh.edges] = True
+    if used.all():
+        return mesh
+    number = np.cumsum(used) - 1
+    return replace(
+        mesh,
+        places=mesh.places[used],
+        errors=mesh.errors[used],
+        edges=number[mesh.edges],
+        corners=number[mesh.corners],
     )

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from relulens.graph.nodes import Maximum, TwoSlope
+from relulens.graph.nodes import TwoSlope
 from relulens.numerics.kernels import planar
 from relulens.regions.slice_basis import ROUND, Basis, Combined
 from relulens.regions.slice_cut import Cut, Functions, Signs, cut, vertex_signs
@@ -95,7 +94,7 @@ def two_slope_stage(
     signs = vertex_signs(state.mesh, functions, state.exact)
     bits: Words
     made: Cut | None = None
-    if len(varied) and _any_change(signs):
+    if len(varied) and any_change(signs):
         made = cut(state.mesh, functions, signs, index, state.exact)
         bits = made.codes
     else:
@@ -118,19 +117,19 @@ def two_slope_stage(
         return None
     values = functions.values
     if made is not None:
-        values = _extended(values, made)
-        state.basis.values = _extended(state.basis.values, made)
-        state.basis.errors = state.basis.errors + 4 * ROUND * state.basis.largest
+        values = extended(values, made)
+        state.basis.extend_rows(extended(state.basis.values, made))
     return _two_slope_value(state, node, read, (code, varied), values, functions.limits)
 
 
-def _any_change(signs: Signs) -> bool:
+def any_change(signs: Signs) -> bool:
+    """Tell whether a function has both signs at vertices."""
     up = np.bitwise_or.reduce(signs.positive, axis=0)
     down = np.bitwise_or.reduce(signs.negative, axis=0)
     return bool((up & down).any())
 
 
-def _extended(rows: np.ndarray, made: Cut) -> np.ndarray:
+def extended(rows: np.ndarray, made: Cut) -> np.ndarray:
     """Return values at old vertices with those at new ones, affine in between."""
     more = np.empty((len(rows) + len(made.first), rows.shape[1]))
     more[: len(rows)] = rows
@@ -174,12 +173,3 @@ def _two_slope_value(
     return Combined(
         parts.reshape(-1, *shape), error.reshape(shape), largest.reshape(shape)
     )
-
-
-def maximum_stage(state: State, index: int, node: Maximum, read: Combined) -> Combined:
-    """Cut the cells where the winners of a maximum change and return its value.
-
-    Raises:
-        NotImplementedError: Always, for now.
-    """
-    raise NotImplementedError(index, node, read, Tensor)

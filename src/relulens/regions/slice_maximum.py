@@ -1,0 +1,209 @@
+"""Cells cut where the winners of a maximum change."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from relulens.errors import SolverError
+from relulens.graph.nodes import Maximum
+from relulens.numerics.kernels import planar, planar_maximum
+from relulens.regions.slice_basis import ROUND, Combined
+from relulens.regions.slice_cut import Functions, cut, vertex_signs
+from relulens.regions.slice_mesh import Integers, Mesh
+from relulens.regions.slice_stage import Stage, State, any_change, extended
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Contest:
+    """Groups with several entries that can win, and all pairs of these.
+
+    Attributes:
+        code: Winner of every group, as if the first one in doubt won everywhere.
+        varied: The groups.
+        entries: Flat positions of their entries, group after group.
+        groups: Where each group starts in ``entries``.
+        first: First entry of every pair, as a place in ``entries``.
+        second: Second one.
+        pairs: Where each group starts among the pairs.
+    """
+
+    code: Integers
+    varied: Integers
+    entries: Integers
+    groups: Integers
+    first: Integers
+    second: Integers
+    pairs: Integers
+
+
+def maximum_stage(state: State, index: int, node: Maximum, read: Combined) -> Combined:
+    """Cut the cells where the winners of a maximum change and return its value.
+
+    In each cell all entries that are not below another one everywhere are compared in
+    pairs; pieces that differ by a pair below a third entry only are joined again.
+    """
+    z, limits = state.basis.at_vertices(read, state.mesh)
+    contest = _contest(state, node, read, z, limits)
+    functions = _pairs(state, node, read, contest)
+    signs = vertex_signs(state.mesh, functions, state.exact)
+    mesh = state.mesh
+    ups, downs = planar.cell_signs(
+        mesh.offsets, mesh.corners, signs.positive, signs.negative
+    )
+    alive, active = planar_maximum.rivals(ups, downs, contest.groups, contest.pairs)
+    parents = np.arange(mesh.cells)
+    values = np.ascontiguousarray(z[:, contest.entries])
+    bits, cuts = ups, any_change(signs)
+    if cuts:
+        made = cut(mesh, functions, signs, index, state.exact, active)
+        state.mesh, parents, bits = made.mesh, made.parents, made.codes
+        values = extended(values, made)
+        state.basis.extend_rows(extended(state.basis.values, made))
+    won = planar_maximum.winners(parents, bits, alive, contest.groups, contest.pairs)
+    if cuts:
+        joined = _joined(state.mesh, index, won, len(mesh.places))
+        if joined is not None:
+            state.mesh, kept = joined
+            parents, won = parents[kept], won[kept]
+    state.stages.append(
+        Stage(
+            node=index,
+            code=contest.code,
+            varied=contest.varied,
+            winners=contest.entries[won],
+            parents=parents if cuts else None,
+        )
+    )
+    return _value(state, node, read, contest, values, limits)
+
+
+def _contest(
+    state: State, node: Maximum, read: Combined, z: np.ndarray, limits: np.ndarray
+) -> _Contest:
+    """Return the groups that several entries can win."""
+    slack = float(state.mesh.errors.max())
+    margin = limits[0] + slack * limits[1]
+    low, high = z.min(0) - margin, z.max(0) + margin
+    table, real = (part.numpy() for part in node.groups.ragged.padded())
+    floor = np.where(real, low[table], -np.inf).max(1)
+    able = real & (high[table] >= floor[:, None])
+    _drop_copies(read, table, able)
+    counts = able.sum(1)
+    code = table[np.arange(len(table)), able.argmax(1)]
+    varied = np.flatnonzero(counts > 1)
+    sizes = counts[varied]
+    groups = np.concatenate([[0], np.cumsum(sizes)])
+    pairs = np.concatenate([[0], np.cumsum(sizes * (sizes - 1) // 2)])
+    first, second = [], []
+    for start, size in zip(groups[:-1], sizes, strict=True):
+        a, b = np.triu_indices(int(size), 1)
+        first.append(start + a)
+        second.append(start + b)
+    none = np.zeros(0, np.int64)
+    return _Contest(
+        code=code,
+        varied=varied,
+        entries=table[varied][able[varied]],
+        groups=groups,
+        first=np.concatenate([none, *first]),
+        second=np.concatenate([none, *second]),
+        pairs=pairs,
+    )
+
+
+def _drop_copies(read: Combined, table: np.ndarray, able: np.ndarray) -> None:
+    """Take out entries with the same coefficients as an earlier one of their group."""
+    parts = read.parts.flatten(1).numpy()
+    several = np.flatnonzero(able.sum(1) > 1)
+    for b in range(1, table.shape[1]):
+        for a in range(b):
+            rows = several[able[several, a] & able[several, b]]
+            if not len(rows):
+                continue
+            same = (parts[:, table[rows, a]] == parts[:, table[rows, b]]).all(0)
+            able[rows[same], b] = False
+
+
+def _pairs(state: State, node: Maximum, read: Combined, contest: _Contest) -> Functions:
+    """Return the differences of all pairs."""
+    one, two = contest.entries[contest.first], contest.entries[contest.second]
+    parts, error, size = (
+        read.parts.flatten(1),
+        read.error.flatten(),
+        read.size.flatten(),
+    )
+    apart = Combined(
+        parts[:, one] - parts[:, two], error[one] + error[two], size[one] + size[two]
+    )
+    values, limits = state.basis.at_vertices(apart, state.mesh)
+    return Functions(
+        node=node.source, unit=one, other=two, values=values, limits=limits
+    )
+
+
+def _joined(
+    mesh: Mesh, index: int, won: np.ndarray, before: int
+) -> tuple[Mesh, Integers] | None:
+    """Return the mesh without edges that divide no winners, and the cells kept.
+
+    Raises:
+        SolverError: Cells that should be joined to one do not touch.
+    """
+    gone = planar_maximum.equal_sides(mesh.sides, mesh.makers, index, won)
+    if not gone.any():
+        return None
+    edges, old_edge, offsets, corners, borders, kept, right = planar_maximum.dissolve(
+        mesh.edges, mesh.sides, mesh.offsets, mesh.corners, mesh.borders, gone, before
+    )
+    if not right:
+        raise SolverError(
+            f"cannot join the cells of the slice: without {int(gone.sum())} of its"
+            f" {len(gone)} edges some cells have holes. Give exact decisions more time."
+        )
+    joined = replace(
+        mesh,
+        edges=edges,
+        makers=mesh.makers[old_edge],
+        blurs=mesh.blurs[old_edge],
+        offsets=offsets,
+        corners=corners,
+        borders=borders,
+        sides=planar.edge_sides(edges, offsets, corners, borders),
+    )
+    return joined, kept
+
+
+def _value(
+    state: State,
+    node: Maximum,
+    read: Combined,
+    contest: _Contest,
+    values: np.ndarray,
+    limits: np.ndarray,
+) -> Combined:
+    """Return the maximum; groups that vary become basis functions."""
+    basis, varied = state.basis, contest.varied
+    before = basis.values.shape[1]
+    starts = contest.groups[:-1]
+    if len(varied):
+        features = np.maximum.reduceat(values, starts, axis=1)
+        rounding, steep = (
+            np.maximum.reduceat(row[contest.entries], starts) for row in limits
+        )
+        rounding = rounding + 4 * ROUND * np.abs(features).max(0)
+        slack = float(state.mesh.errors.max())
+        basis.extend(features, rounding, steep, slack)
+    kept = read.parts.shape[0]
+    code = torch.from_numpy(contest.code)
+    parts = torch.zeros((before + len(varied), len(code)), dtype=torch.float64)
+    parts[:kept] = read.parts.flatten(1)[:, code]
+    parts[:kept, varied] = 0.0
+    parts[before + np.arange(len(varied)), varied] = 1.0
+    error, size = read.error.flatten()[code], read.size.flatten()[code]
+    error[varied] = 0.0
+    size[varied] = torch.from_numpy(basis.largest[before:])
+    shape = node.shape
+    return Combined(
+        parts.reshape(-1, *shape), error.reshape(shape), size.reshape(shape)
+    )
