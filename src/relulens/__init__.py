@@ -72,6 +72,9 @@ if TYPE_CHECKING:
     from relulens.regions.max_affine import max_affine as max_affine
     from relulens.regions.max_affine import power_diagram as power_diagram
     from relulens.regions.segment import regions_on_segment as regions_on_segment
+    from relulens.regions.partition import Partition as Partition
+    from relulens.regions.plane import Plane as Plane
+    from relulens.regions.slice import slice_partition as slice_partition
     from relulens.report.report import report as report
     from relulens.reversal.generative import GenerativeModel as GenerativeModel
     from relulens.reversal.likeness import random_likeness as random_likeness
@@ -121,6 +124,8 @@ _HOMES: dict[str, str] = {
     "LipschitzBounds": "relulens.robustness.lipschitz",
     "Network": "relulens.graph.network",
     "OutputBounds": "relulens.robustness.output_bounds",
+    "Partition": "relulens.regions.partition",
+    "Plane": "relulens.regions.plane",
     "Preimage": "relulens.preimage.result",
     "PreimagePieces": "relulens.preimage.enumeration",
     "Property": "relulens.graph.property",
@@ -180,6 +185,7 @@ _HOMES: dict[str, str] = {
     "sensitivity": "relulens.robustness.sensitivity",
     "singular_values": "relulens.local.spectrum",
     "sparse_attack": "relulens.robustness.sparse_attack",
+    "slice_partition": "relulens.regions.slice",
     "stability": "relulens.preimage.stability",
     "survey": "relulens.survey.survey",
     "templates": "relulens.local.templates",
