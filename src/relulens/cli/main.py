@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import click
 
 from relulens.cli.attack import attack
+from relulens.cli.bounds import bounds
 from relulens.cli.compare import compare
 from relulens.cli.describe import describe
 from relulens.cli.exits import INTERRUPTED, exit_code
+from relulens.cli.implicit import implicit
 from relulens.cli.preimage import preimage
 from relulens.cli.region import region
 from relulens.cli.report import report
@@ -48,8 +50,10 @@ for _command in (
     spectrum,
     region,
     preimage,
+    implicit,
     reversal,
     attack,
+    bounds,
     verify,
 ):
     cli.add_command(_command)
