@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from relulens.implicit.equilibrium import equilibrium as equilibrium
     from relulens.implicit.feedback import feedback as feedback
     from relulens.implicit.model import ImplicitModel as ImplicitModel
+    from relulens.implicit.module import to_torch as to_torch
+    from relulens.implicit.rescaling import rescaled as rescaled
+    from relulens.implicit.storage import read_implicit_model as read_implicit_model
+    from relulens.implicit.storage import write_implicit_model as write_implicit_model
     from relulens.implicit.wellposedness import WellPosedness as WellPosedness
     from relulens.implicit.wellposedness import wellposedness as wellposedness
     from relulens.importers.layers import from_layers as from_layers
@@ -71,9 +75,9 @@ if TYPE_CHECKING:
     from relulens.regions.enumeration import linear_regions as linear_regions
     from relulens.regions.max_affine import max_affine as max_affine
     from relulens.regions.max_affine import power_diagram as power_diagram
-    from relulens.regions.segment import regions_on_segment as regions_on_segment
     from relulens.regions.partition import Partition as Partition
     from relulens.regions.plane import Plane as Plane
+    from relulens.regions.segment import regions_on_segment as regions_on_segment
     from relulens.regions.slice import slice_partition as slice_partition
     from relulens.report.report import report as report
     from relulens.reversal.generative import GenerativeModel as GenerativeModel
@@ -174,6 +178,7 @@ _HOMES: dict[str, str] = {
     "random_likeness": "relulens.reversal.likeness",
     "read_certificate": "relulens.certificates.file",
     "read_data": "relulens.data.read",
+    "read_implicit_model": "relulens.implicit.storage",
     "read_property": "relulens.data.vnnlib",
     "reconstruction": "relulens.preimage.reconstruction",
     "rectifying_bias": "relulens.preimage.rectifying_bias",
@@ -181,17 +186,20 @@ _HOMES: dict[str, str] = {
     "region_polytope": "relulens.local.polytope",
     "regions_on_segment": "relulens.regions.segment",
     "report": "relulens.report.report",
+    "rescaled": "relulens.implicit.rescaling",
     "reversal": "relulens.reversal.reverse",
     "sensitivity": "relulens.robustness.sensitivity",
     "singular_values": "relulens.local.spectrum",
-    "sparse_attack": "relulens.robustness.sparse_attack",
     "slice_partition": "relulens.regions.slice",
+    "sparse_attack": "relulens.robustness.sparse_attack",
     "stability": "relulens.preimage.stability",
     "survey": "relulens.survey.survey",
     "templates": "relulens.local.templates",
+    "to_torch": "relulens.implicit.module",
     "twin": "relulens.preimage.twin",
     "wellposedness": "relulens.implicit.wellposedness",
     "write_certificate": "relulens.certificates.file",
+    "write_implicit_model": "relulens.implicit.storage",
 }
 _ROOMS = ("errors", "plot", "training")
 

@@ -2,6 +2,7 @@
 
 from relulens.plot.attack import attack_curve, worst_examples
 from relulens.plot.distribution import certified_share, distribution
+from relulens.plot.implicit import implicit
 from relulens.plot.margins import margins
 from relulens.plot.network import network
 from relulens.plot.random_spectrum import random_spectrum
@@ -15,6 +16,7 @@ __all__ = [
     "attack_curve",
     "certified_share",
     "distribution",
+    "implicit",
     "logit_split",
     "margins",
     "network",
