@@ -1,5 +1,6 @@
 """All arguments up to a layer's as affine maps of the input, on one region."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -70,9 +71,17 @@ def affine_sums(node: Affine, values: dict[int, Tensor], *, biased: bool) -> Ten
 
 
 def path_sums(
-    frozen: Frozen, needed: list[int], start: Tensor, *, biased: bool
+    frozen: Frozen,
+    needed: list[int],
+    start: Tensor,
+    *,
+    biased: bool,
+    still: Mapping[int, Tensor] | None = None,
 ) -> dict[int, Tensor]:
-    """Return sums of absolute values of all paths, with ``start`` at the input."""
+    """Return sums of absolute values of all paths, with ``start`` at the input.
+
+    Paths through units that are ``still``, by node and unit, do not count.
+    """
     values: dict[int, Tensor] = {}
     for index in needed:
         node = frozen.network.nodes[index]
@@ -84,6 +93,8 @@ def path_sums(
             case TwoSlope():
                 slope = torch.where(frozen.gates[index], node.positive, node.negative)
                 values[index] = values[node.source] * slope.abs()
+                if still is not None and index in still:
+                    values[index] = values[index].masked_fill(still[index], 0.0)
             case Maximum():
                 winner = frozen.gates[index].flatten(1)
                 taken = values[node.source].flatten(1).gather(1, winner)

@@ -60,10 +60,24 @@ class Recession:
         if isinstance(columns, str):
             return refused(columns)
         rows = self.system.equal.with_rows(self.system.below)
-        met = reads(self.system.subject, weights, rows, columns)
+        still = self._still(taken, d, rows.index.numpy())
+        met = reads(self.system.subject, weights, rows, columns, still)
         if self.held.numel() == 0:
             return _check_exactly(taken, d, equal, met)
         return self._check_nearby(taken, d, equal, met, columns)
+
+    def _still(self, taken: Taken, d: Array, index: Indices) -> Indices:
+        """Return the rows of the weights that are exactly zero on the direction."""
+        if self.held.numel():
+            held = self.held.numpy()
+            inside = (held >= 0) & (held < index.size)
+            return index[held[inside]]
+        if not (taken.radius > 0).any():
+            return np.zeros(0, dtype=np.int64)
+        value, error = _applied(taken, d)
+        places = np.flatnonzero((np.abs(value) <= error) & (taken.radius == 0))
+        zero = [p for p in places if exact_dot(_row(taken.matrix, int(p)), d) == 0]
+        return index[np.array(zero, dtype=np.int64)]
 
     def _columns(self, d: Array) -> Indices | str:
         """Return the coordinates that the exact direction may have."""

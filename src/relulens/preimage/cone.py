@@ -1,5 +1,6 @@
 """Decide whether equalities and inequalities leave a direction, with a proof."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -8,7 +9,7 @@ import numpy as np
 from relulens.certificates.rank import FullRank, RowCount
 from relulens.certificates.recession import Recession
 from relulens.certificates.spanning import PositiveSpanning
-from relulens.certificates.subjects import Weights
+from relulens.certificates.subjects import Matrix, Weights
 from relulens.certificates.system import System, take
 from relulens.errors import MemoryLimitError
 from relulens.preimage.kernel import Kernel, kernel
@@ -21,6 +22,7 @@ from relulens.preimage.proofs import (
     prove_recession,
     prove_spanning,
 )
+from relulens.preimage.through_units import through_units
 
 Certificate: TypeAlias = FullRank | PositiveSpanning | Recession | RowCount
 Left: TypeAlias = Literal["none", "some", "undecided"]
@@ -76,25 +78,9 @@ def decide(system: System, weights: Weights, left: Kernel | None = None) -> Cone
         full = prove_full_rank(system, weights)
         if full is not None:
             return _full(full)
-    single = coordinate_direction(system, weights, equal, below)
-    if single is not None:
-        reason = "one coordinate moves freely"
-        return Cone(
-            left="some",
-            certificate=single,
-            reason=reason,
-            margin=0.0,
-            method="coordinate",
-        )
-    local = local_direction(system, weights, equal, below)
-    if local is not None:
-        return Cone(
-            left="some",
-            certificate=local,
-            reason="some coordinates move together freely",
-            margin=0.0,
-            method="few coordinates",
-        )
+    special = _special(system, weights, equal, below, left)
+    if special is not None:
+        return special
     try:
         left = kernel(equal) if left is None else left
         if left.rank == n:
@@ -105,6 +91,45 @@ def decide(system: System, weights: Weights, left: Kernel | None = None) -> Cone
             left="undecided", certificate=None, reason=str(error), method="none"
         )
     return _by_candidates(system, weights, left, inside)
+
+
+def _special(
+    system: System,
+    weights: Weights,
+    equal: Matrix,
+    below: Matrix,
+    left: Kernel | None,
+) -> Cone | None:
+    """Return a direction that is easy to prove, if there is one."""
+    tries: tuple[tuple[str, str, Callable[[], Recession | None]], ...] = (
+        (
+            "coordinate",
+            "one coordinate moves freely",
+            lambda: coordinate_direction(system, weights, equal, below),
+        ),
+        (
+            "few coordinates",
+            "some coordinates move together freely",
+            lambda: local_direction(system, weights, equal, below),
+        ),
+        (
+            "first layer",
+            "a direction changes no active unit of the first layer",
+            lambda: through_units(system, weights),
+        ),
+    )
+    for method, reason, search in tries:
+        proof = search()
+        if proof is not None:
+            return Cone(
+                left="some",
+                certificate=proof,
+                reason=reason,
+                margin=0.0,
+                kernel=left,
+                method=method,
+            )
+    return None
 
 
 def _full(proof: FullRank) -> Cone:

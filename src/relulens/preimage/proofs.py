@@ -246,6 +246,49 @@ def prove_recession(
     return exact if exact.check(weights) else None
 
 
+def prove_through(
+    system: System, weights: Weights, still: Indices, part: System, direction: Array
+) -> Recession | None:
+    """Return a proof about a direction that leaves some units' arguments as they are.
+
+    Args:
+        system: The rows that it is about.
+        weights: The rows as numbers.
+        still: Positions of rows that stay at zero, on which all others rest.
+        part: A system that holds these with equality.
+        direction: A direction of that.
+    """
+    rows = take(weights, system.equal.with_rows(system.below)).matrix
+    if not isinstance(rows, np.ndarray):
+        return None
+    scale = norms(rows)
+    d = direction / np.abs(direction).max()
+    value = np.asarray(rows @ d)
+    known = set(part.equal.with_rows(part.below).index.tolist())
+    index = system.equal.with_rows(system.below).index.tolist()
+    inner = np.array([i for i, row in enumerate(index) if row in known], dtype=np.int64)
+    for tau in (1e-12, 1e-9, 1e-6):
+        weak = inner[(np.abs(value[inner]) <= tau * scale[inner]) & (scale[inner] > 0)]
+        held = np.union1d(still[scale[still] > 0], weak)
+        kept, inverse = _right_inverse(rows, held, scale)
+        held = held[kept]
+        near = d - inverse @ (rows[held] @ d)
+        near = near - inverse @ (rows[held] @ near)
+        if not np.abs(near).max() > 0:
+            continue
+        exact = torch.from_numpy(inverse)
+        for evidence in (exact.to(torch.float32), exact):
+            proof = Recession(
+                system=system,
+                direction=torch.from_numpy(near / np.abs(near).max()),
+                held=torch.from_numpy(held),
+                evidence=evidence,
+            )
+            if proof.check(weights):
+                return proof
+    return None
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class _Part:
     """The rows of a system on the coordinates of a direction.
