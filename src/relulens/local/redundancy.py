@@ -7,10 +7,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
+from scipy.linalg import lapack
 from torch import Tensor
 
 from relulens.errors import SolverError
 from relulens.numerics.linear_programs import Inequalities
+
+_PROJECTED = 4096
+"""Most rows of which a dense Gram matrix is made."""
 
 Bounds: TypeAlias = tuple[Tensor, Tensor] | None
 
@@ -125,8 +129,9 @@ def irredundant(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Return the rows that are needed, with norm one.
 
-    Clarkson's method: the rows that rays from an inner point hit first are needed, and
-    every other row is tested against those found so far only.
+    Independent rows are all needed. Else Clarkson's method: the rows that rays from an
+    inner point hit first are needed, and every other row is tested against those found
+    so far only.
 
     Args:
         rows: Left-hand sides [m, n].
@@ -145,6 +150,11 @@ def irredundant(
     first = _first_of_each(unit, scaled, 1e-9)
     places, unit, scaled = places[first], unit[first], scaled[first]
     all_rows, all_right = _with_box(unit, scaled, box)
+    if _independent(all_rows):
+        return places, unit, scaled
+    if float((all_right - all_rows @ point).min()) > 1e3 * tol:
+        kept = _by_rays(all_rows, all_right, len(places), point, tol)
+        return places[kept], unit[kept], scaled[kept]
     centre = largest_ball(
         all_rows, all_right, np.zeros(len(all_rows), dtype=bool), point, box=None
     )
@@ -154,6 +164,20 @@ def irredundant(
         inner = _inner(centre, all_rows, all_right, point)
         kept = _by_rays(all_rows, all_right, len(places), inner, tol)
     return places[kept], unit[kept], scaled[kept]
+
+
+def _independent(rows: NDArray[np.float64]) -> bool:
+    """Tell whether rows of norm one are surely linearly independent.
+
+    The Cholesky factor of ``rows rows^T`` less a shift exists only if the smallest
+    eigenvalue exceeds the shift, up to rounding far below it.
+    """
+    count, width = rows.shape
+    if count > width:
+        return False
+    gram = rows @ rows.T
+    gram[np.diag_indices(count)] -= 1e-9 + 1e-13 * count
+    return int(lapack.dpotrf(gram, lower=1)[1]) == 0
 
 
 def _inner(
@@ -188,9 +212,11 @@ def _by_rays(
     generator = np.random.default_rng(0)
     needed = np.zeros(len(rows), dtype=bool)
     needed[listed:] = True
-    rays = 2 * min(len(rows), 256)
-    for direction in generator.standard_normal((rays, rows.shape[1])):
-        _mark_first_hit(rows, slack, direction, needed)
+    _mark_projected(rows, slack, needed)
+    if needed.all():
+        return np.arange(listed)
+    drawn = generator.standard_normal((2 * min(len(rows), 256), rows.shape[1]))
+    _mark_all(rows, slack, drawn, needed)
     program = Inequalities(rows[needed], slack[needed])
     for place in range(listed):
         while not needed[place]:
@@ -205,6 +231,76 @@ def _by_rays(
                 hit = place
             program.add(rows[hit], slack[hit])
     return np.nonzero(needed[:listed])[0]
+
+
+def _mark_projected(
+    rows: NDArray[np.float64],
+    slack: NDArray[np.float64],
+    needed: NDArray[np.bool_],
+) -> None:
+    """Mark rows that a ray of its own for each row hits first.
+
+    In units of its slack, row j grows like ``z_j`` along a ray, and z is any vector in
+    the range of the scaled rows; the row with the largest entry is hit first. The best
+    guess for row i is the projection of the unit vector i on that range.
+    """
+    if len(rows) > _PROJECTED:
+        return
+    # Any scale will do for the guess; tiny slacks would only spoil its accuracy.
+    scale = np.maximum(slack, 0.05 * np.median(slack))
+    scaled = rows / scale[:, None]
+    gram = scaled @ scaled.T
+    tol = 1e-12 * float(gram.diagonal().max())
+    factor, pivots, rank, _ = lapack.dpstrf(gram, lower=1, tol=tol)
+    basis = np.empty((len(rows), rank))
+    basis[pivots - 1] = np.tril(factor)[:, :rank]
+    span, _ = np.linalg.qr(basis)
+    shadow = span @ span.T
+    for place in np.nonzero(~needed)[0]:
+        needed[place] = _comes_first(shadow, scale / slack, int(place))
+
+
+def _comes_first(
+    shadow: NDArray[np.float64], speed: NDArray[np.float64], place: int
+) -> bool:
+    """Tell whether a vector of the range was found whose largest entry is one row's."""
+    z = shadow[place].copy()
+    for _ in range(60):
+        hits = z * speed
+        own = hits[place]
+        hits[place] = -np.inf
+        if own <= 1e-9:
+            return False
+        ahead = np.nonzero(hits > 0.98 * own)[0]
+        if float(hits.max()) < own * (1 - 1e-6):
+            return True
+        # Push the rows that come first back below, one step of relaxation each.
+        back = (hits[ahead] - 0.9 * own) / speed[ahead] / shadow[ahead, ahead]
+        z = z - back @ shadow[ahead]
+    return False
+
+
+def _mark_all(
+    rows: NDArray[np.float64],
+    slack: NDArray[np.float64],
+    directions: NDArray[np.float64],
+    needed: NDArray[np.bool_],
+) -> None:
+    """Mark the rows that rays from the inner point hit first, where one is alone."""
+    for some in np.array_split(directions, max(1, len(directions) // 256)):
+        speed = some @ rows.T
+        ahead = speed > 1e-12 * np.linalg.norm(some, axis=1, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            times = np.where(ahead, slack / speed, np.inf)
+        if times.shape[1] < 2:
+            needed[0] |= bool(ahead.any())
+            continue
+        two = np.argpartition(times, 1, axis=1)[:, :2]
+        near = np.take_along_axis(times, two, axis=1)
+        first = two[np.arange(len(some)), near.argmin(axis=1)]
+        least, second = near.min(axis=1), near.max(axis=1)
+        alone = np.isfinite(least) & (second > least * (1 + 1e-9))
+        needed[first[alone]] = True
 
 
 def _mark_first_hit(

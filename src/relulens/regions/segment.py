@@ -34,8 +34,8 @@ class SegmentRegions:
         complete: Whether the whole line was followed.
         reached: The parameter up to which it was.
         doubtful: Arguments that rounding cannot tell from zero where another unit
-            switches; they were counted as switching there, too. With none the count
-            is exact for the float64 coefficients.
+            switches or at an end; they were counted as zero there. With none, every
+            switch stands apart from all others by more than the rounding of its sum.
         length: Euclidean length of the line.
     """
 
@@ -228,9 +228,11 @@ def _first_change(
 
 
 def _noise(region: Polyhedral, ends: Tensor) -> dict[int, NDArray[np.float64]]:
-    """Return a bound on the rounding of every nonlinear node's argument on the line.
+    """Return below what every nonlinear node's argument counts as zero on the line.
 
-    It is the running bound at five points of the line, four times over.
+    It is 32 times the rounding of the last sum at five points of the line. A running
+    bound through all layers would be sure, but in deep networks far too large to tell
+    anything.
     """
     weights = torch.linspace(0, 1, 5, dtype=torch.float64)
     x = torch.stack([torch.lerp(ends[0], ends[1], float(w)) for w in weights])
@@ -242,16 +244,19 @@ def _noise(region: Polyhedral, ends: Tensor) -> dict[int, NDArray[np.float64]]:
     for place, index in enumerate(order):
         node = region.nodes[index]
         if isinstance(node, Input):
-            values[index] = Rounded(x, 2.0**-52 * x.abs())
+            values[index] = Rounded(x, torch.zeros_like(x))
             continue
         if isinstance(node, TwoSlope | Maximum):
             argument = values[node.source]
-            error = 4 * argument.error.flatten(1).amax(0).numpy()
+            error = 32 * argument.error.flatten(1).amax(0).numpy()
             if isinstance(node, Maximum):
                 table, _ = node.groups.ragged.padded()
                 error = 2 * error[table.numpy()].max(axis=1)
             found[index] = error
-        values[index] = step(node, values, t, absolutes)
+        value = step(node, values, t, absolutes)
+        if isinstance(node, TwoSlope | Maximum):
+            value = Rounded(value.value, torch.zeros_like(value.value))
+        values[index] = value
         read = {j for i in order[place + 1 :] for j in sources(region.nodes[i])}
         for spent in [i for i in values if i not in read]:
             del values[spent]
