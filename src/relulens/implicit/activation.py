@@ -112,7 +112,8 @@ class StateBlock:
                 )
             case Smooth(function=function):
                 low, high = function.slopes
-                return torch.tensor(low).double(), torch.tensor(high).double()
+                wide = torch.float64
+                return torch.tensor(low, dtype=wide), torch.tensor(high, dtype=wide)
             case Maximum() | Coupled():
                 return None
             case _:

@@ -43,7 +43,9 @@ def operation_node(given: object, shape: Shape, name: str) -> Nonlinear:
     """
     match given:
         case str() if given in TWO_SLOPES:
-            low, high = (torch.tensor(s).double() for s in TWO_SLOPES[given])
+            low, high = (
+                torch.tensor(s, dtype=torch.float64) for s in TWO_SLOPES[given]
+            )
             return TwoSlope(
                 name=name, shape=shape, source=0, negative=low, positive=high
             )

@@ -227,7 +227,8 @@ class ImplicitClassifier(ClassifierMixin, _Settings):
 
     def predict(self, X: ArrayLike) -> NDArray[np.generic]:
         """Return the labels [N]."""
-        return self.classes_[self._outputs(X).argmax(1)]
+        outputs = self._outputs(X)
+        return self.classes_[outputs.argmax(1)]
 
 
 class ImplicitRegressor(RegressorMixin, _Settings):

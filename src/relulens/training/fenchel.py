@@ -51,7 +51,7 @@ def fenchel_fit(
     states: int,
     kappa: float = 0.95,
     rounds: int = 100,
-    multiplier: float = 1.0,
+    multiplier: float = 0.1,
     rise: float = 1.0,
     enough: float = 1e-4,
     ridge_weight: float = 1e-4,
@@ -182,7 +182,7 @@ class _Blocks:
             slope = wrong @ self.C + (self.state - z) * self.multipliers
             self.state = (self.state - rate * (slope + pulled @ self.A)).clamp(min=0)
 
-    def move_matrices(self, steps: int = 5) -> None:
+    def move_matrices(self, steps: int = 20) -> None:
         """Take projected gradient steps in A, B and a; the divergence is convex."""
         n, count = self.A.shape[0], len(self.x)
         ones = self.x.new_ones((count, 1))

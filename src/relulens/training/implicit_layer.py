@@ -11,11 +11,11 @@ from torch.nn.utils import parametrize
 
 from relulens.errors import InvalidArgumentError, NotFiniteError, NotWellPosedError
 from relulens.implicit.activation import Activation
+from relulens.implicit.differentiable import fixed_point
 from relulens.implicit.gain_matrix import dense_of
 from relulens.implicit.model import ImplicitModel
 from relulens.implicit.phi import PhiLike, as_activation
 from relulens.training.row_balls import project_rows
-from relulens.training.through_equilibrium import equilibrium_state
 
 Constraint: TypeAlias = Literal["projection", "parametrization"]
 
@@ -75,7 +75,7 @@ class ImplicitLayer(nn.Module):
         kappa: The factor of contraction, in (0, 1).
         constraint: ``"projection"`` or ``"parametrization"``.
         vector: The vector v > 0 [n]; ones by default.
-        error: Relative error of the states and of the gradients.
+        error: Relative error, estimated, of the states and of the gradients.
         seed: Seed of the first weights.
         dtype: Type of the weights.
 
@@ -182,7 +182,8 @@ class ImplicitLayer(nn.Module):
                 "Call project_() after every step of the optimiser, or use"
                 " constraint='parametrization'.",
             )
-        return equilibrium_state(self.A, self.B, self.a, x, self.phi, error=self.error)
+        b = x @ self.B.T + self.a
+        return fixed_point(self.A, b, self.phi, tolerance=self.error)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs [N, q] at inputs [N, ...], flattened to [N, p].
@@ -209,6 +210,7 @@ class ImplicitLayer(nn.Module):
         kappa: float = 0.95,
         constraint: Constraint = "projection",
         vector: Tensor | None = None,
+        error: float = 1e-5,
     ) -> "ImplicitLayer":
         """Return a layer with a model's weights.
 
@@ -217,6 +219,7 @@ class ImplicitLayer(nn.Module):
             kappa: The factor of contraction that the layer keeps.
             constraint: ``"projection"`` or ``"parametrization"``.
             vector: The vector v > 0 [n]; ones by default.
+            error: Relative error, estimated, of the states and of the gradients.
 
         Raises:
             InvalidArgumentError: The model's rows are outside the balls.
@@ -228,6 +231,7 @@ class ImplicitLayer(nn.Module):
             phi=model.phi,
             kappa=kappa,
             vector=vector,
+            error=error,
             dtype=model.dtype,
         )
         with torch.no_grad():
