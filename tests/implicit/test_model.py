@@ -100,7 +100,7 @@ def test_phi_by_blocks():
 
 def test_refusals():
     eye = np.eye(2)
-    with pytest.raises(InvalidArgumentError, match="A is .* B is .* C is .* D is"):
+    with pytest.raises(InvalidArgumentError, match=r"A is .* B is .* C is .* D is"):
         ImplicitModel(eye, np.ones((3, 2)), eye)
     with pytest.raises(InvalidArgumentError, match="none of the names"):
         ImplicitModel(eye, eye, eye, None, "step")
@@ -172,7 +172,7 @@ def test_rescaling_keeps_the_function_and_lowers_the_norm():
     assert norm < 1
     assert norm < 0.971
     x = torch.from_numpy(rng.standard_normal((5, 3)))
-    first, second = (rl.equilibrium(m, x, error=1e-11).output for m in (model, scaled))
-    assert (first - second).abs().max() < 1e-8
+    first, second = (rl.equilibrium(m, x, error=1e-8).output for m in (model, scaled))
+    assert (first - second).abs().max() < 1e-6
     with pytest.raises(InvalidArgumentError, match="homogeneous"):
         rl.rescaled(ImplicitModel(A, A, A, None, "tanh"))

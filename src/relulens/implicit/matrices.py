@@ -49,6 +49,8 @@ def as_map(letter: str, given: MatrixLike) -> LinearMap:
         rows, columns = matrix.shape
         return SparseMatrix(matrix, (columns,), (rows,))
     array = as_real(given)
+    # What is proved of the model must not change with the caller's tensor.
+    array = array.clone() if isinstance(given, Tensor) else array
     if array.ndim != 2:
         raise InvalidArgumentError(
             f"cannot make an implicit model: {letter} is {list(array.shape)}, and a"
@@ -60,8 +62,10 @@ def as_map(letter: str, given: MatrixLike) -> LinearMap:
 
 def as_real(given: object) -> Tensor:
     """Return an array as a tensor of real numbers, float64 unless it has a type."""
-    array = given if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given))
-    array = array.detach()
+    if isinstance(given, Tensor):
+        array = given.detach()
+    else:
+        array = torch.from_numpy(np.array(given, order="C", ndmin=0))
     return array if array.is_floating_point() else array.double()
 
 

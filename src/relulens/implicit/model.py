@@ -256,7 +256,7 @@ def _vector(
 ) -> Tensor:
     if given is None:
         return torch.zeros(size, dtype=dtype, device=device)
-    vector = as_real(given).to(device, dtype)
+    vector = as_real(given).to(device, dtype, copy=True)
     if tuple(vector.shape) != (size,):
         raise InvalidArgumentError(
             f"cannot make an implicit model: {letter} is {list(vector.shape)}, and"
