@@ -177,8 +177,12 @@ def _end(relaxation: Relaxation, walk: _Walk, weights: Tensor) -> None:
     middle, half = (low + high) / 2, (high - low) / 2
     share = 3 * gamma(weights[0, 0].numel())
     half = half + share * largest(relaxation.box)
-    least = _dot(weights, middle) - _dot(weights.abs(), half)
-    if relaxation.ball is not None:
+    least = _dot(weights, middle)
+    if relaxation.ball is None:
+        # The input comes last, so that nothing reads its weights any more.
+        least = least - _dot(weights.abs_(), half)
+    else:
+        least = least - _dot(weights.abs(), half)
         ball = relaxation.ball
         reached = ball.radius.reshape(-1, *[1] * (low.ndim - 1))
         size = share * (ball.centre.abs() + reached)
@@ -217,7 +221,10 @@ def _two_slope(
     above = lines.above + room + gamma(count) * (lines.above.abs() + room)
     walk.constant = walk.constant + _dot(over, below) + _dot(under, above)
     low, high = lines.below_slope.unsqueeze(1), lines.above_slope.unsqueeze(1)
-    walk.add(source, over * low + under * high)
+    if weights.shape[0] == low.shape[0]:
+        walk.add(source, over.mul_(low).add_(under.mul_(high)))
+    else:
+        walk.add(source, over * low + under * high)
 
 
 def _maximum(

@@ -10,6 +10,7 @@ from torch import Tensor
 from relulens.bounds.rounding import (
     UNIT,
     gamma,
+    is_made_of_maps,
     parts_by_absolute_value,
     roundings,
     widened,
@@ -43,12 +44,14 @@ class AbsoluteAffine:
 
     Attributes:
         spread: Absolute map of every term, as exact as it is to be had.
+        exact: Whether every ``spread`` has the absolute values, not upper bounds.
         parts: Map of every term with its parts by absolute value, for rounding.
         bias: Absolute constant part, or nothing.
         share: Relative rounding of the node's value, with respect to ``parts``.
     """
 
     spread: tuple[LinearMap, ...]
+    exact: bool
     parts: tuple[LinearMap, ...]
     bias: Tensor | None
     share: float
@@ -57,10 +60,16 @@ class AbsoluteAffine:
     def of(cls, node: Affine) -> "AbsoluteAffine":
         """Return the absolute maps of a node."""
         spread = tuple(term.map.absolute() for term in node.terms)
-        parts = tuple(parts_by_absolute_value(term.map) for term in node.terms)
+        parts = tuple(
+            parts_by_absolute_value(term.map)
+            if is_made_of_maps(term.map)
+            else found.map
+            for term, found in zip(node.terms, spread, strict=True)
+        )
         count = sum(roundings(term.map) + 1 for term in node.terms)
         return cls(
             spread=tuple(part.map for part in spread),
+            exact=all(part.exact for part in spread),
             parts=parts,
             bias=None if node.bias is None else node.bias.abs(),
             share=gamma(count),

@@ -226,7 +226,7 @@ class _Forward:
             sizes=self.sizes,
             ball=ball,
         )
-        self.tight = frozenset() if ball else _tight(network, self.needed)
+        self.tight = frozenset() if ball else _tight(network, self.known)
         self.empty = torch.zeros(box[0].shape[0], dtype=torch.bool)
         self.empty = self.empty.to(box[0].device)
         self.unrefined = 0
@@ -330,21 +330,21 @@ class _Forward:
         return iter(chosen.split(max(1, _BYTES // row)) if chosen.numel() else ())
 
 
-def _tight(network: Network, needed: list[int]) -> frozenset[int]:
+def _tight(network: Network, known: Mapping[int, AbsoluteAffine]) -> frozenset[int]:
     """Return the nodes whose interval bounds lines cannot improve.
 
     The values of such a node are one affine map of the input, taken through one node
     that adds; before it entries are only moved and scaled, so the box stays a box.
     """
-    boxes, tight = set[int](), set[int]()
-    for index in needed:
-        node = network.nodes[index]
-        if isinstance(node, Input):
-            boxes.add(index)
+    boxes, tight = {0}, set[int]()
+    nodes = [network.nodes[index] for index in known]
+    read = {t.source for node in nodes if isinstance(node, Affine) for t in node.terms}
+    for index, node in zip(known, nodes, strict=True):
         if isinstance(node, Affine) and len(node.terms) == 1:
             (term,) = node.terms
-            if term.source in boxes and term.map.absolute().exact:
+            if term.source in boxes and known[index].exact:
                 tight.add(index)
-                if term.map.rows_single and term.map.columns_single:
+                single = index in read and term.map.rows_single
+                if single and term.map.columns_single:
                     boxes.add(index)
     return frozenset(boxes | tight)

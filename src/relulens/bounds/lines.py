@@ -90,8 +90,7 @@ def two_slope_lines(
     convex = node.positive >= node.negative
     below = torch.where(crossing, torch.where(convex, through, outer), own)
     above = torch.where(crossing, torch.where(convex, outer, through), own)
-    shape = torch.broadcast_shapes(below.shape, low.shape)
-    below, above = below.expand(shape), above.expand(shape)
+    below, above, _ = torch.broadcast_tensors(below, above, low)
     return Lines(
         below_slope=below,
         below=_offset(node, bounds, below, crossing, lowest=True),

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from relulens.graph.linear_map import LinearMap
-from relulens.graph.maps import Added, Adjoint, Composed, Diagram
+from relulens.graph.maps import Added, Adjoint, AlongAxis, Composed, Diagram
 
 UNIT = 2.0**-53
 
@@ -33,8 +33,16 @@ def roundings(map_: LinearMap) -> int:
             return sum(map(roundings, parts)) + len(parts)
         case Diagram(arrows=arrows):
             return sum(roundings(arrow.map) + 1 for arrow in arrows)
+        case AlongAxis(matrix=matrix):
+            # Counting its nonzero entries would cost more than applying it.
+            return max(matrix.shape) + 2
         case _:
             return max(map_.fans()) + 2
+
+
+def is_made_of_maps(map_: LinearMap) -> bool:
+    """Tell whether a map adds or multiplies others, whose entries may cancel."""
+    return isinstance(map_, Adjoint | Composed | Added | Diagram)
 
 
 def parts_by_absolute_value(map_: LinearMap) -> LinearMap:
