@@ -98,7 +98,7 @@ def linear_program_attack(
     For the label c and a class t to lead to, the source maximises
     :math:`(C_t - C_c)x + (D_t - D_c)u` over the convex set :math:`x \ge Ax + Bu`,
     :math:`x \ge 0`, :math:`|x - x_0| \le \sigma_x`, :math:`|u - u_0| \le \sigma_u`,
-    :math:`\|(u - u_0)/\sigma_u\|_1 \le k` :cite:p:`elghaoui2021implicit`. There nothing
+    :math:`\|(u - u_0)/\sigma_u\|_1 \le k` :cite:p:`elghaoui2020implicit`. There nothing
     but the box holds x from above, so the program says little; ``faces="triangle"``
     adds the face above of every unit's triangle, and bounds of the arguments that hold
     when k entries change. The k largest changes of the solution are kept, as they are
