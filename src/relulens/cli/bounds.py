@@ -16,12 +16,13 @@ from relulens.cli.options import (
     model_options,
     progress_options,
 )
-from relulens.cli.progress import Mode, announce, progress
+from relulens.cli.progress import Mode, Report, announce, progress
 
 if TYPE_CHECKING:
     from relulens.data.data_set import DataSet
     from relulens.graph.network import Network
     from relulens.robustness.certified_accuracy import CertifiedAccuracy
+    from relulens.robustness.output_bounds import BoundsMethod
 
 METHODS = ("sensitivity", "interval", "local", "relaxation", "triangle", "exact")
 
@@ -71,7 +72,7 @@ def bounds(
     model: str,
     property_: str | None,
     radius: str,
-    method: str,
+    method: "BoundsMethod",
     norm: str,
     seconds: float,
     out: str | None,
@@ -118,10 +119,10 @@ def _found(
     network: "Network",
     data: "DataSet",
     radii: list[float],
-    method: str,
+    method: "BoundsMethod",
     norm: str,
     seconds: float,
-    report: "object",
+    report: Report,
 ) -> "CertifiedAccuracy":
     import numpy as np
     import torch
