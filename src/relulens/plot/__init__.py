@@ -1,6 +1,7 @@
 """Draw results: every function takes a result and an Axes, and returns the Axes."""
 
 from relulens.plot.attack import attack_curve, worst_examples
+from relulens.plot.certified_accuracy import certified_accuracy
 from relulens.plot.distribution import certified_share, distribution
 from relulens.plot.implicit import implicit
 from relulens.plot.margins import margins
@@ -14,6 +15,7 @@ from relulens.plot.verdict_histogram import verdict_histogram
 
 __all__ = [
     "attack_curve",
+    "certified_accuracy",
     "certified_share",
     "distribution",
     "implicit",

@@ -6,6 +6,7 @@ from relulens.report.sections.margins import MARGINS
 from relulens.report.sections.overview import OVERVIEW
 from relulens.report.sections.preimage import PREIMAGE
 from relulens.report.sections.reversal import REVERSAL
+from relulens.report.sections.robustness import ROBUSTNESS
 from relulens.report.sections.spectra import SPECTRA
 from relulens.report.sections.templates import TEMPLATES
 
@@ -18,6 +19,7 @@ SECTIONS: dict[str, Section] = {
         SPECTRA,
         TEMPLATES,
         MARGINS,
+        ROBUSTNESS,
         REVERSAL,
     )
 }
