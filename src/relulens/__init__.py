@@ -93,6 +93,10 @@ if TYPE_CHECKING:
     from relulens.robustness.certified_accuracy import (
         certified_accuracy as certified_accuracy,
     )
+    from relulens.robustness.certified_radius import CertifiedRadius as CertifiedRadius
+    from relulens.robustness.certified_radius import (
+        certified_radius as certified_radius,
+    )
     from relulens.robustness.check_property import PropertyVerdict as PropertyVerdict
     from relulens.robustness.check_property import check_property as check_property
     from relulens.robustness.linear_program_attack import (
@@ -117,6 +121,7 @@ _HOMES: dict[str, str] = {
     "AttackCurve": "relulens.robustness.attack_curve",
     "Box": "relulens.graph.domain",
     "CertifiedAccuracy": "relulens.robustness.certified_accuracy",
+    "CertifiedRadius": "relulens.robustness.certified_radius",
     "Equilibrium": "relulens.implicit.equilibrium",
     "FrameReconstruction": "relulens.preimage.frame_reconstruction",
     "GenerativeModel": "relulens.reversal.generative",
@@ -146,6 +151,7 @@ _HOMES: dict[str, str] = {
     "boundary_distance": "relulens.local.boundary",
     "cascade": "relulens.implicit.composition",
     "certified_accuracy": "relulens.robustness.certified_accuracy",
+    "certified_radius": "relulens.robustness.certified_radius",
     "check_property": "relulens.robustness.check_property",
     "convexity": "relulens.regions.convexity",
     "describe": "relulens.graph.describe",

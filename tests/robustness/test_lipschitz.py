@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import NETWORKS, POLYHEDRAL
 from scipy.optimize import linprog
@@ -108,12 +108,11 @@ def test_many_inputs_split_signs_and_find_the_same_maximum(norm):
     assert found.upper == pytest.approx(truth, rel=1e-9)
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("name", POLYHEDRAL)
-def test_samples_of_every_kind_of_network_stay_below(name, norm):
-    network, x = NETWORKS[name]()
+@pytest.mark.parametrize(("place", "name"), enumerate(POLYHEDRAL))
+def test_samples_of_every_kind_of_network_stay_below(place, name):
+    (network, x), norm = NETWORKS[name](), NORMS[place % 3]
     low, high = x.amin(0) - 1, x.amax(0) + 1
-    found = rl.lipschitz_bounds(network, Box(low, high), norm, budget=0.2)
+    found = rl.lipschitz_bounds(network, Box(low, high), norm, budget=0.1)
     share = torch.rand((200, *x.shape[1:]), dtype=torch.float64)
     steep = rl.local_lipschitz(network, low + share * (high - low), norm)
     assert float(steep.max()) <= found.upper
@@ -158,6 +157,7 @@ def test_fixed_entries_of_the_box_do_not_count():
 
 
 @given(st.integers(0, 10**6), st.sampled_from(NORMS))
+@settings(max_examples=6)
 def test_weights_scale_the_constant_and_smaller_boxes_have_smaller_ones(seed, norm):
     layers = random_layers((2, 5, 2), seed)
     network = rl.from_layers(layers)

@@ -28,7 +28,7 @@ class LipschitzBounds:
     """A bracket of the largest operator norm of the slope over a box.
 
     Attributes:
-        lower: Norm of the slope at ``witness``: the Lipschitz constant is at least this.
+        lower: Norm of the slope at ``witness``; the constant is at least this.
         upper: No region of the box has a larger one, rounding included.
         witness: An input of the box [*input_shape], inside its region, or nothing if
             no slope was found that is not zero.

@@ -95,6 +95,36 @@ def evaluated(
         )
 
 
+def row_norm_bounds(
+    problem: Problem, low: Float[Tensor, "batch ..."], high: Float[Tensor, "batch ..."]
+) -> tuple[Float[Tensor, "batch rows"], LayerBounds]:
+    """Return upper bounds of the dual norms of every row of the slope by itself.
+
+    Args:
+        problem: What is asked; its rows may be any weights of the output.
+        low: Lowest inputs [N, *input_shape].
+        high: Highest inputs.
+
+    Returns:
+        The bounds, and those of the layers that they came from.
+    """
+    bounds = layer_bounds(problem.network, low, high, method="relaxation")
+    with torch.no_grad():
+        can = gates(bounds, problem.region)
+        rows = problem.rows[None]
+        found = slope_bounds(problem.region, problem.known, can, rows, low.shape[0])
+        least, most = found.low[..., problem.free], found.high[..., problem.free]
+        several = least.shape[1]
+        if _affordable(problem):
+            along = _along(problem, can, found, rows, _directions(problem))
+            if problem.norm == "inf" and problem.width <= SIGNED:
+                return along.amax(2).clamp(min=0.0), bounds
+            most, least = _between(least, most, along)
+        flat = (part.flatten(0, 1).unsqueeze(1) for part in (least, most))
+        norms = operator_norm_bounds(*flat, problem.norm)
+        return norms.reshape(low.shape[0], several), bounds
+
+
 def _stakes(can: Gates, found: SlopeBounds, bounds: LayerBounds) -> dict[int, Tensor]:
     return {
         index: (can.high[index] - can.low[index])

@@ -35,8 +35,10 @@ class Gates:
         parts = [
             part.flatten(1).sum(1).to(torch.float64) for part in self.open.values()
         ]
-        for part in self.candidates.values():
-            parts.append(part.sum(2).clamp(min=1).to(torch.float64).log2().sum(1))
+        parts += [
+            part.sum(2).clamp(min=1).to(torch.float64).log2().sum(1)
+            for part in self.candidates.values()
+        ]
         return torch.stack(parts).sum(0)
 
 

@@ -1,6 +1,7 @@
 """The patterns that are left on small boxes, their slopes, and whether they occur."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,42 +97,78 @@ class Inside:
 
 
 def inequalities(
-    region: Polyhedral, one: Frozen, free: Tensor, middle: Tensor, reach: Tensor
+    region: Polyhedral, one: Frozen, forms: Mapping[int, Tensor]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the inequalities ``rows u <= right`` of a pattern's region.
+    """Return the inequalities ``rows u <= right`` of a pattern's closed region.
 
-    The input is ``middle + reach * u`` in its free entries.
+    Args:
+        region: The network.
+        one: One pattern.
+        forms: Every value on it, from ``affine_forms``.
+
+    Returns:
+        A row a unit, and one a loser of each maximum, in the order of ``flips``.
+    """
+    rows: list[Tensor] = []
+    for index, node in region.nonlinear():
+        form = forms[node.source].flatten(1)
+        gate = one.gates[index][0].flatten()
+        if isinstance(node, TwoSlope):
+            rows.append(torch.where(gate, -form, form)[:, _bends(node)])
+        else:
+            table, loses = losers(node, gate)
+            rows.append((form[:, table] - form[:, gate][:, :, None])[:, loses])
+    width = forms[0].shape[0]
+    if not rows:
+        return np.zeros((0, width - 1)), np.zeros(0)
+    whole = torch.cat(rows, 1).numpy(force=True)
+    return np.ascontiguousarray(whole[:-1].T), -whole[-1]
+
+
+def _bends(node: TwoSlope) -> Tensor:
+    return (node.positive != node.negative).expand(node.shape).flatten()
+
+
+def losers(node: Maximum, gate: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the table of a maximum's groups, and which entries of it do not win."""
+    table, real = (part.to(gate.device) for part in node.groups.ragged.padded())
+    return table, real & (table != gate[:, None])
+
+
+def flips(region: Polyhedral, one: Frozen) -> list[tuple[int, int, int]]:
+    """Return what lies across every inequality: node, unit or group, and new gate."""
+    found: list[tuple[int, int, int]] = []
+    for index, node in region.nonlinear():
+        gate = one.gates[index][0].flatten()
+        if isinstance(node, TwoSlope):
+            units = _bends(node).nonzero().flatten().tolist()
+            found += [(index, unit, int(not gate[unit])) for unit in units]
+        else:
+            table, loses = losers(node, gate)
+            groups, columns = loses.nonzero(as_tuple=True)
+            entries = table[groups, columns].tolist()
+            found += [
+                (index, group, entry)
+                for group, entry in zip(groups.tolist(), entries, strict=True)
+            ]
+    return found
+
+
+def affine_forms(
+    region: Polyhedral, one: Frozen, free: Tensor, middle: Tensor, reach: Tensor
+) -> dict[int, Tensor]:
+    """Return every value on a pattern as an affine map of u, by node.
 
     Args:
         region: The network.
         one: One pattern.
         free: Which entries of the flattened input can change.
         middle: Where u is zero [*input_shape].
-        reach: Units of u, for every free entry.
+        reach: Units of u, for every free entry: the input is ``middle + reach * u``.
+
+    Returns:
+        The linear parts and the constant, which comes last [free + 1, *shape].
     """
-    forms = _affine_forms(region, one, free, middle, reach)
-    rows: list[Tensor] = []
-    for index, node in region.nonlinear():
-        form = forms[node.source].flatten(1)
-        gate = one.gates[index][0].flatten()
-        if isinstance(node, TwoSlope):
-            bends = (node.positive != node.negative).expand(node.shape).flatten()
-            rows.append(torch.where(gate, -form, form)[:, bends])
-        else:
-            table, real = (part.to(form.device) for part in node.groups.ragged.padded())
-            lead = form[:, table] - form[:, gate][:, :, None]
-            loses = real & (table != gate[:, None])
-            rows.append(lead[:, loses])
-    if not rows:
-        return np.zeros((0, reach.numel())), np.zeros(0)
-    whole = torch.cat(rows, 1).cpu().numpy()
-    return np.ascontiguousarray(whole[:-1].T), -whole[-1]
-
-
-def _affine_forms(
-    region: Polyhedral, one: Frozen, free: Tensor, middle: Tensor, reach: Tensor
-) -> dict[int, Tensor]:
-    """Return every value as a linear part and a constant, the constant last."""
     width = reach.numel()
     start = middle.new_zeros((width + 1, middle.numel()))
     start[torch.arange(width), free.nonzero().flatten()] = reach
@@ -168,7 +205,8 @@ def inside(problem: Problem, frozen: Frozen, place: int) -> Inside:
     one = frozen_part(frozen, slice(place, place + 1))
     middle = (problem.low + problem.high) / 2
     half = ((problem.high - problem.low) / 2).flatten()[problem.free]
-    rows, right = inequalities(problem.region, one, problem.free, middle, half)
+    forms = affine_forms(problem.region, one, problem.free, middle, half)
+    rows, right = inequalities(problem.region, one, forms)
     norms = np.linalg.norm(rows, axis=1)
     constant = norms <= 1e-13 * (np.abs(right) + norms.max(initial=0.0))
     if bool((right[constant] < -1e-9 * np.abs(right).max(initial=0.0)).any()):

@@ -175,10 +175,10 @@ class Search:
 
     def _leaves(self, can: Gates, places: list[int]) -> Tensor:
         """Return bounds of boxes whose patterns are tried one by one."""
-        several = [patterns(self.problem, can, place) for place in places]
-        bounds: list[float] = []
-        for frozen in several:
-            bounds.append(self._occurring(frozen, self.problem.norms(frozen)))
+        several = (patterns(self.problem, can, place) for place in places)
+        bounds = [
+            self._occurring(frozen, self.problem.norms(frozen)) for frozen in several
+        ]
         return torch.tensor(bounds, dtype=torch.float64, device=self.problem.low.device)
 
     def _occurring(self, frozen: Frozen, norms: Tensor) -> float:
