@@ -219,8 +219,8 @@ def _attack_words(attack: Attack | None) -> list[str]:
         return [f"No attack was found on {counted(len(attack), 'input')}."]
     middle = float(need.median())
     return [
-        f"Changing {number(middle)} {'entry' if middle == 1 else 'entries'} (median; fewest"
-        f" {int(need.min())}) to other allowed values turns the class of"
+        f"Changing {number(middle)} {'entry' if middle == 1 else 'entries'} (median;"
+        f" fewest {int(need.min())}) to other allowed values turns the class of"
         f" {counted(len(need), 'input')} of {len(attack)} attacked; each changed input"
         " was evaluated again. That fewer cannot do it is proved only where"
         " all were tried."
