@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from relulens.preimage.stability import stability as stability
     from relulens.preimage.twin import Twin as Twin
     from relulens.preimage.twin import twin as twin
+    from relulens.regions.ball import regions_in_ball as regions_in_ball
     from relulens.regions.convexity import convexity as convexity
     from relulens.regions.enumeration import linear_regions as linear_regions
     from relulens.regions.max_affine import max_affine as max_affine
@@ -190,6 +191,7 @@ _HOMES: dict[str, str] = {
     "rectifying_bias": "relulens.preimage.rectifying_bias",
     "refresh": "relulens.importers.refresh",
     "region_polytope": "relulens.local.polytope",
+    "regions_in_ball": "relulens.regions.ball",
     "regions_on_segment": "relulens.regions.segment",
     "report": "relulens.report.report",
     "rescaled": "relulens.implicit.rescaling",
