@@ -11,12 +11,17 @@ from relulens.errors import InvalidArgumentError
 from relulens.implicit.wellposedness import wellposedness
 from relulens.training import ImplicitClassifier, ImplicitRegressor
 
-QUICK = {"epochs": 15, "states": 8, "learning_rate": 0.03, "random_state": 0}
+QUICK = {
+    "epochs": 20,
+    "states": 6,
+    "batch_size": 1000,
+    "learning_rate": 0.1,
+    "random_state": 0,
+}
 
 
 @parametrize_with_checks([
     ImplicitClassifier(**QUICK),
-    ImplicitClassifier(**{**QUICK, "epochs": 10}, method="fenchel"),
     ImplicitRegressor(**QUICK),
 ])
 def test_scikit_learn_s_checks(estimator, check):

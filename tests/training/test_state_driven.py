@@ -208,7 +208,7 @@ def test_refusals():
     with pytest.raises(InvalidArgumentError, match="30 samples of data and 29"):
         fit_rows(G, Z[1:], L1(0.1))
     with pytest.raises(NotFiniteError, match="1 of 90 numbers of the targets"):
-        fit_rows(G, torch.where(Z == Z[0, 0], torch.nan, Z), L1(0.1))
+        fit_rows(G, torch.where(Z[0, 0] == Z, torch.nan, Z), L1(0.1))
     with pytest.raises(SolverError, match="largest duality gap"):
         fit_rows(G, Z, BerHu(0.2, 0.1), radius=0.7, steps=25, tolerance=1e-15)
     module = nn.Sequential(nn.Linear(4, 2), nn.Tanh(), nn.Linear(2, 1)).double()

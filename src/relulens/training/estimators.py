@@ -5,7 +5,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MultiOutputMixin,
+    RegressorMixin,
+)
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -208,8 +213,9 @@ class ImplicitClassifier(ClassifierMixin, _Settings):
         self.classes_, index = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"cannot train a classifier: the labels have {len(self.classes_)} class,"
-                " and at least 2 are needed. Give samples of another class."
+                "cannot train a classifier: the labels have"
+                f" {len(self.classes_)} class, and at least 2 are needed."
+                " Give samples of another class."
             )
         target = torch.eye(len(self.classes_), dtype=torch.float64)[index]
         model = self._train(_centred(x), target, nn.CrossEntropyLoss())
@@ -231,7 +237,7 @@ class ImplicitClassifier(ClassifierMixin, _Settings):
         return self.classes_[outputs.argmax(1)]
 
 
-class ImplicitRegressor(RegressorMixin, _Settings):
+class ImplicitRegressor(MultiOutputMixin, RegressorMixin, _Settings):
     """A regression ``y = C x + D u + d`` on the equilibrium of an implicit model.
 
     Args:

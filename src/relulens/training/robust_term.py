@@ -7,7 +7,9 @@ from torch.nn import functional
 from relulens.errors import InvalidArgumentError
 from relulens.training.implicit_layer import ImplicitLayer
 
-_CALM = (nn.ReLU, nn.Tanh, nn.Dropout, nn.Identity, nn.Softplus, nn.ELU, nn.Hardtanh)
+_CALM = (nn.ReLU, nn.Tanh, nn.Identity)
+# Layers that carry bounds as they carry values.
+_MONOTONE = (nn.Flatten, nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d)
 
 
 def carried_change(module: nn.Module, radius: Tensor) -> Tensor:
@@ -51,23 +53,33 @@ def _carried(module: nn.Module, change: Tensor, name: str) -> Tensor:
         case nn.Linear():
             return functional.linear(change, module.weight.abs())
         case nn.Conv2d() if module.padding_mode == "zeros":
-            return functional.conv2d(
-                change,
-                module.weight.abs(),
-                None,
-                module.stride,
-                module.padding,
-                module.dilation,
-                module.groups,
-            )
-        case nn.Flatten() | nn.AvgPool2d() | nn.MaxPool2d() | nn.AdaptiveAvgPool2d():
+            return _through_convolution(module, change)
+        case _ if isinstance(module, _MONOTONE):
             return module(change)
+        case _:
+            return change * _steepest(module, name)
+
+
+def _through_convolution(module: nn.Conv2d, change: Tensor) -> Tensor:
+    return functional.conv2d(
+        change,
+        module.weight.abs(),
+        None,
+        module.stride,
+        module.padding,
+        module.dilation,
+        module.groups,
+    )
+
+
+def _steepest(module: nn.Module, name: str) -> float:
+    match module:
         case nn.Sigmoid():
-            return change / 4
+            return 0.25
         case nn.LeakyReLU():
-            return change * max(1.0, abs(module.negative_slope))
+            return max(1.0, abs(module.negative_slope))
         case _ if isinstance(module, _CALM):
-            return change
+            return 1.0
         case _:
             raise InvalidArgumentError(
                 f"cannot carry a change through {name}: a {type(module).__name__} is"

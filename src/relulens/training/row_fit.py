@@ -1,6 +1,6 @@
 """Sparse least squares for many rows at once, inside l1 balls, with a duality gap.
 
-Every row solves ``min 1/(2N) |G w - z|^2 + g(w)`` with ``sum of weights |w| <= radius``.
+Every row solves ``min 1/(2N) |G w - z|^2 + g(w)`` with ``sum v |w| <= radius``.
 All rows share G, so one eigendecomposition of ``G^T G / N`` serves the two-block ADMM
 of all of them, whatever penalty parameter each row uses; penalty and ball are one exact
 proximal step, so that what comes back is feasible and has true zeros.
@@ -221,56 +221,79 @@ def _check(data: Tensor, target: Tensor) -> None:
             )
 
 
+@dataclass(slots=True, eq=False)
+class _Steps:
+    """The two blocks of rows that are still open, and their multipliers."""
+
+    problem: _Problem
+    values: Tensor
+    vectors: Tensor
+    p: Tensor
+    u: Tensor
+    rho: Tensor
+
+    def advance(self) -> None:
+        """Take some steps, and balance what is left of the two residuals."""
+        turned = self.problem.cross @ self.vectors
+        w = before = self.p
+        for _ in range(_CHECK):
+            inner = turned + self.rho * ((self.p - self.u) @ self.vectors)
+            w = inner / (self.values + self.rho) @ self.vectors.T
+            mixed = _RELAX * w + (1 - _RELAX) * self.p
+            before, self.p = self.p, self.problem.prox(mixed + self.u, 1 / self.rho)
+            self.u = self.u + mixed - self.p
+        primal = (w - self.p).norm(dim=1)
+        dual = self.rho[:, 0] * (self.p - before).norm(dim=1)
+        factor = (primal * self.rho[:, 0] / dual.clamp(min=1e-300)).sqrt()
+        factor = torch.where((factor > 3) | (factor < 1 / 3), factor, 1.0)
+        factor = factor.clamp(0.1, 10)[:, None]
+        self.rho, self.u = self.rho * factor, self.u / factor
+
+    def candidate(self) -> Tensor:
+        """Return the better of the last iterate and the minimiser on its support."""
+        other = _polished(self.problem, self.p)
+        lower = self.problem.objective(other)[0] < self.problem.objective(self.p)[0]
+        return torch.where(lower[:, None], other, self.p)
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some of the rows."""
+        self.problem = self.problem.open(rows)
+        self.p, self.u, self.rho = self.p[rows], self.u[rows], self.rho[rows]
+
+
 def _solved(
     problem: _Problem, tolerance: float, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, int]:
     values, vectors = torch.linalg.eigh(problem.gram)
     values = values.clamp(min=0)
-    rows, columns = problem.cross.shape
-    best = problem.cross.new_zeros((rows, columns))
-    at_zero = problem.objective(best)[0]
+    best = torch.zeros_like(problem.cross)
     value, gap = problem.gap(best)
-    goal = 1e-3 * at_zero
-    todo = torch.nonzero(gap > tolerance * torch.maximum(value, goal)).squeeze(1)
-    part, taken = problem.open(todo), 0
-    p = best[todo].clone()
-    u = torch.zeros_like(p)
+    floor = 1e-3 * value
+    todo = torch.nonzero(gap > tolerance * torch.maximum(value, floor)).squeeze(1)
     # The mean curvature as a start; each row then balances its own residuals.
     rho = values.mean().clamp(min=1e-12).expand(len(todo), 1).clone()
-    turned = part.cross @ vectors
+    zeros = best[todo]
+    state = _Steps(problem.open(todo), values, vectors, zeros, zeros.clone(), rho)
+    taken = 0
     while len(todo) and taken < steps:
-        for _ in range(_CHECK):
-            w = (turned + rho * ((p - u) @ vectors)) / (values + rho) @ vectors.T
-            before, mixed = p, _RELAX * w + (1 - _RELAX) * p
-            p = part.prox(mixed + u, 1 / rho)
-            u = u + mixed - p
+        state.advance()
         taken += _CHECK
-        candidate = _better(part, p, _polished(part, p))
-        current, now = part.gap(candidate)
+        found = state.candidate()
+        current, now = state.problem.gap(found)
         improved = current < value[todo]
         closer = todo[improved]
-        best[closer], value[closer] = candidate[improved], current[improved]
+        best[closer], value[closer] = found[improved], current[improved]
         gap[closer] = now[improved]
-        still = gap[todo] > tolerance * torch.maximum(value[todo], goal[todo])
-        primal, dual = (w - p).norm(dim=1), (rho * (p - before)).norm(dim=1)
-        factor = (primal * rho[:, 0] / dual.clamp(min=1e-300)).sqrt()
-        factor = torch.where((factor > 3) | (factor < 1 / 3), factor, 1.0)
-        factor = factor.clamp(0.1, 10)[:, None]
-        rho, u = rho * factor, u / factor
-        todo, part = todo[still], part.open(still)
-        p, u, rho, turned = p[still], u[still], rho[still], turned[still]
+        still = gap[todo] > tolerance * torch.maximum(value[todo], floor[todo])
+        state.keep(still)
+        todo = todo[still]
     if len(todo):
         raise SolverError(
-            f"cannot fit {len(todo)} of {rows} rows: after {taken} steps the largest"
-            f" duality gap is {float(gap[todo].max()):.3g} at an objective of"
-            f" {float(value[todo].max()):.3g}. Raise steps or tolerance, or the penalty."
+            f"cannot fit {len(todo)} of {len(best)} rows: after {taken} steps the"
+            f" largest duality gap is {float(gap[todo].max()):.3g} at an objective of"
+            f" {float(value[todo].max()):.3g}. Raise steps, tolerance or the penalty."
         )
     return best, value, gap, taken
-
-
-def _better(problem: _Problem, p: Tensor, other: Tensor) -> Tensor:
-    lower = problem.objective(other)[0] < problem.objective(p)[0]
-    return torch.where(lower[:, None], other, p)
 
 
 def _polished(problem: _Problem, p: Tensor) -> Tensor:
