@@ -122,9 +122,27 @@ def test_refusals() -> None:
     _, network, _ = _network(0)
     with pytest.raises(InvalidArgumentError, match="outside its domain: 1 of"):
         preimage_pieces(network, [[0.5, 2.0]], layer=1, domain=rl.Box(0, 1))
+
+
+def test_pieces_of_a_pooled_network() -> None:
+    torch.manual_seed(0)
     pooled = torch.nn.Sequential(
-        torch.nn.Conv1d(1, 2, 3), torch.nn.MaxPool1d(2), torch.nn.ReLU()
+        torch.nn.Linear(2, 6), torch.nn.MaxPool1d(2), torch.nn.Linear(3, 2)
     )
-    taken = rl.from_torch(pooled, torch.zeros(1, 1, 6))
-    with pytest.raises(NotPolyhedralError, match="a maximum"):
-        preimage_pieces(taken, np.zeros((1, 1, 6)), layer="output")
+    taken = rl.from_torch(pooled.eval(), torch.zeros(1, 2))
+    x = np.array([[0.3, -0.4]])
+    found = preimage_pieces(taken, x, layer="output")[0]
+    y = rl.evaluate(taken, x)[0].numpy()
+    assert found.complete == "all"
+    for piece in found.pieces:
+        assert piece.pattern.max() <= 1
+        value = rl.evaluate(taken, piece.point[None])[0].numpy()
+        assert np.abs(value - y).max() < 1e-8
+    assert len({piece.pattern.tobytes() for piece in found.pieces}) == len(found.pieces)
+
+
+def test_curved_networks_are_refused() -> None:
+    curved = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh())
+    taken = rl.from_torch(curved.eval(), torch.zeros(1, 2))
+    with pytest.raises(NotPolyhedralError):
+        preimage_pieces(taken, np.zeros((1, 2)), layer="output")

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64
-from numpy.typing import NDArray
 from torch import Tensor
 
 from relulens.certificates.rank import Shift, reach_of
@@ -55,16 +54,41 @@ class Recession:
         if d.shape != (weights.ins,) or not np.isfinite(d).all() or not d.any():
             return refused("the direction is zero, not finite or of the wrong length")
         taken = take(weights, self.system.equal.with_rows(self.system.below))
-        equal = self.system.equal.count
         columns = self._columns(d)
         if isinstance(columns, str):
             return refused(columns)
+        if self.held.numel() == 0:
+            return self._check_exactly(weights, taken, d, columns)
+        return self._check_nearby(weights, taken, d, columns)
+
+    def _read(
+        self, weights: Weights, taken: Taken, d: Array, columns: Indices, open_: Indices
+    ) -> Indices:
+        """Return those of some rows that the exact direction may change."""
+        if open_.size == 0:
+            return open_
         rows = self.system.equal.with_rows(self.system.below)
         still = self._still(taken, d, rows.index.numpy())
-        met = reads(self.system.subject, weights, rows, columns, still)
-        if self.held.numel() == 0:
-            return _check_exactly(taken, d, equal, met)
-        return self._check_nearby(taken, d, equal, met, columns)
+        met = reads(self.system.subject, weights, rows.at(open_), columns, still)
+        return open_[met]
+
+    def _check_exactly(
+        self, weights: Weights, taken: Taken, d: Array, columns: Indices
+    ) -> Verification:
+        equal = self.system.equal.count
+        value, error = _applied(taken, d)
+        doubtful = value + error > 0
+        doubtful[:equal] = True
+        places = self._read(weights, taken, d, columns, np.flatnonzero(doubtful))
+        if places.size > _EXACT_ROWS:
+            return refused(f"{places.size} rows are too many to check one by one")
+        if (taken.radius[places] > 0).any():
+            return refused("rows that must vanish are known to rounding only")
+        for place in places:
+            exact = exact_dot(_row(taken.matrix, int(place)), d)
+            if exact > 0 or (place < equal and exact != 0):
+                return refused(f"row {place} times the direction is {exact:.3g}")
+        return accepted("the direction is exact")
 
     def _still(self, taken: Taken, d: Array, index: Indices) -> Indices:
         """Return the rows of the weights that are exactly zero on the direction."""
@@ -92,13 +116,9 @@ class Recession:
         return np.flatnonzero(used)
 
     def _check_nearby(
-        self,
-        taken: Taken,
-        d: Array,
-        equal: int,
-        met: NDArray[np.bool_],
-        columns: Indices,
+        self, weights: Weights, taken: Taken, d: Array, columns: Indices
     ) -> Verification:
+        equal = self.system.equal.count
         held = self.held.numpy()
         if held.min() < 0 or held.max() >= taken.matrix.shape[0]:
             return refused("a row held at zero does not exist")
@@ -118,7 +138,7 @@ class Recession:
         open_ = ~(slack > 0)
         open_[:equal] = True
         open_[held] = False
-        loose = np.flatnonzero(open_ & met)
+        loose = self._read(weights, taken, d, columns, np.flatnonzero(open_))
         if loose.size and not _all_proportional(taken, loose, held, columns):
             return refused(f"{loose.size} rows are neither held at zero nor negative")
         return accepted("an exact direction lies next to the stored one")
@@ -134,24 +154,6 @@ def _applied(taken: Taken, d: Array) -> tuple[Array, Array]:
 def _row(matrix: Matrix, place: int) -> Array:
     row = matrix[[place]]
     return (row if isinstance(row, np.ndarray) else row.toarray())[0]
-
-
-def _check_exactly(
-    taken: Taken, d: Array, equal: int, met: NDArray[np.bool_]
-) -> Verification:
-    value, error = _applied(taken, d)
-    doubtful = value + error > 0
-    doubtful[:equal] = True
-    places = np.flatnonzero(doubtful & met)
-    if places.size > _EXACT_ROWS:
-        return refused(f"{places.size} rows are too many to check one by one")
-    if (taken.radius[places] > 0).any():
-        return refused("rows that must vanish are known to rounding only")
-    for place in places:
-        exact = exact_dot(_row(taken.matrix, int(place)), d)
-        if exact > 0 or (place < equal and exact != 0):
-            return refused(f"row {place} times the direction is {exact:.3g}")
-    return accepted("the direction is exact")
 
 
 def _distance(taken: Taken, d: Array, held: Indices, inverse: Array) -> float | str:

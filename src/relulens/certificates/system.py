@@ -80,13 +80,16 @@ class Taken:
 
 
 def take(weights: Weights, rows: Rows) -> Taken:
-    """Return the rows as numbers; signs are exact."""
+    """Return the rows as numbers; signs are exact. All rows are not copied."""
     index, sign = rows.index.numpy(), numpy_of(rows.sign)
     plain = index < weights.outs
     radius = np.zeros(index.shape)
     radius[plain] = weights.radius[index[plain]]
     if weights.sparse:
         return Taken(weights.stacked()[index].multiply(sign[:, None]).tocsr(), radius)
+    everything = np.array_equal(index, np.arange(weights.outs))
+    if everything and bool((sign == 1).all()):
+        return Taken(weights.matrix, radius)
     if bool(plain.all()):
         matrix = weights.matrix[index]
     else:

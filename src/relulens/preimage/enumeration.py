@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from relulens.certificates.exact_maps import exact_maps, limit_rows
 from relulens.certificates.rounding import Array
 from relulens.certificates.statement import Limits
 from relulens.errors import InvalidArgumentError
 from relulens.graph.freeze import node_values
 from relulens.graph.network import Network
-from relulens.graph.nodes import TwoSlope
+from relulens.graph.nodes import Maximum, TwoSlope
+from relulens.graph.polyhedral import polyhedral
 from relulens.graph.tolerances import Tolerances
 from relulens.preimage.pattern_maps import Units, units_of
 from relulens.preimage.pattern_piece import (
@@ -23,7 +25,8 @@ from relulens.preimage.pattern_piece import (
     pattern_piece,
     sides_of,
 )
-from relulens.preimage.question import question
+from relulens.preimage.question import Question, question
+from relulens.preimage.union_search import components, search, table_of
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -118,7 +121,8 @@ def preimage_pieces(
     suffices for that, nothing is missing.
 
     Args:
-        network: A network of affine maps, ReLU, leaky ReLU, abs and clamps.
+        network: A network of affine maps, ReLU, leaky ReLU, abs, clamps and maxima;
+            with maxima all choices of winners are searched at once, without a walk.
         x: Inputs [N, *input_shape].
         layer: Index into ``network.layers``, or any name.
         domain: A ``Box`` or a pair (A, b) that inputs lie in; the network's domain by
@@ -133,7 +137,7 @@ def preimage_pieces(
         in the input's unit.
 
     Raises:
-        NotPolyhedralError: Curved nodes or maxima are involved.
+        NotPolyhedralError: Curved nodes are involved.
         InvalidArgumentError: The domain does not fit or does not hold x.
         UnknownNameError: No layer has this name.
 
@@ -142,6 +146,9 @@ def preimage_pieces(
     """
     asked = question(network, layer, "region", domain, tol or Tolerances())
     points = asked.network.as_input(x)
+    polyhedral(asked.network, asked.target.feature, question="the whole pre-image")
+    if _pooled(asked.network, asked.target.feature):
+        return [_exactly(asked, points[i], budget) for i in range(points.shape[0])]
     units = units_of(asked.network, asked.target.feature)
     extra = _domain(asked.limits, asked.network.input_size)
     results = []
@@ -156,6 +163,39 @@ def preimage_pieces(
             )
         results.append(_one(units, point, extra, budget, restarts, seed))
     return results
+
+
+def _pooled(network: Network, feature: int) -> bool:
+    nodes = (network.nodes[i] for i in network.ancestors(feature))
+    return any(isinstance(node, Maximum) for node in nodes)
+
+
+def _exactly(asked: Question, point: Tensor, budget: int) -> PreimagePieces:
+    """Return all pieces by choices of units, proved in whole numbers."""
+    maps = exact_maps(asked.network, asked.target, whole=True)
+    at = point.reshape(-1).numpy()
+    own, features = maps.features(at)
+    domain = limit_rows(asked.limits, maps.size)
+    found = search(maps, own, features, domain, at, budget=budget)
+    order = sorted(found.pieces, key=lambda piece: piece.codes != own)
+    tables = [table_of(piece.rows, maps.size) for piece in order]
+    equal = [[row.meaning == "equal" for row in piece.rows] for piece in order]
+    return PreimagePieces(
+        pieces=tuple(
+            PatternPiece(
+                pattern=np.array(piece.codes),
+                point=piece.nearest,
+                rows=np.concatenate([table, -table[both]])[:, :-1],
+                right=-np.concatenate([table, -table[both]])[:, -1],
+                sides=np.full(maps.units, -1),
+            )
+            for piece, table, both in zip(order, tables, equal, strict=True)
+        ),
+        component=tuple(components(order)),
+        complete="all" if found.complete else "none",
+        patterns=found.tried,
+        reason="all pieces" if found.complete else found.reason,
+    )
 
 
 def _domain(limits: Limits | None, n: int) -> tuple[Array, Array]:

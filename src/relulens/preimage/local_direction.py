@@ -95,15 +95,13 @@ def _deepest(rows: Array) -> Array | None:
 def _parts(equal: Matrix, below: Matrix) -> Iterator[Indices]:
     """Give sets of coordinates, those that no equality reads first."""
     k, n = equal.shape
-    pattern = csr_array(equal != 0).astype(np.int8)
-    count = np.asarray(pattern.sum(0)).reshape(-1)
-    free = np.flatnonzero(count == 0)
+    free = np.flatnonzero(np.asarray((equal != 0).sum(0)).reshape(-1) == 0)
     if 0 < free.size < n:
         yield from _components(below, free)
-    fixed = _fixed(below)
-    open_ = np.flatnonzero(~fixed)
-    if k > 0 and 0 < open_.size < n:
-        yield from _starved(csr_array(pattern[:, open_]), open_)
+    open_ = np.flatnonzero(~_fixed(below)) if k else free
+    if k and 0 < open_.size < n:
+        pattern = csr_array(equal[:, open_] != 0).astype(np.int8)
+        yield from _starved(pattern, open_)
 
 
 def _components(below: Matrix, columns: Indices) -> Iterator[Indices]:
@@ -118,11 +116,9 @@ def _components(below: Matrix, columns: Indices) -> Iterator[Indices]:
 
 def _fixed(below: Matrix) -> np.ndarray:
     """Return the coordinates that an inequality of one entry keeps on one side."""
-    pattern = csr_array(below != 0)
-    single = np.flatnonzero(np.diff(pattern.indptr) == 1)
-    fixed = np.zeros(below.shape[1], dtype=bool)
-    fixed[pattern.indices[pattern.indptr[single]]] = True
-    return fixed
+    met = below != 0
+    single = met[np.flatnonzero(np.asarray(met.sum(1)).reshape(-1) == 1)]
+    return np.asarray(single.sum(0)).reshape(-1) > 0
 
 
 def _starved(pattern: csr_array, columns: Indices) -> Iterator[Indices]:

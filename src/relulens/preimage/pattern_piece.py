@@ -18,14 +18,15 @@ class PatternPiece:
     """All inputs of a pattern with the features asked for.
 
     Attributes:
-        pattern: Side of every unit, true where its argument is not negative [units].
+        pattern: Side of every unit, true where its argument is not negative [units];
+            for a maximum the place of its winner.
         point: An input in it [n].
         rows: Inequalities ``rows x <= right`` [r, n] of norm one; an equality is two.
         right: Right-hand sides [r].
         sides: Row of each unit's side [units]; minus one if its argument is constant.
     """
 
-    pattern: NDArray[np.bool_]
+    pattern: NDArray[np.bool_] | NDArray[np.int64]
     point: Array
     rows: Array
     right: Array

@@ -354,3 +354,22 @@ def _exact_direction(
         if found is not None and recedes(rows, found, near.size):
             return found
     return None
+
+
+def components(pieces: Sequence[UnionPiece]) -> list[int]:
+    """Return which pieces are connected, by points that two of them share."""
+    label = list(range(len(pieces)))
+    for one in range(len(pieces)):
+        for two in range(one):
+            if label[one] != label[two] and _touch(pieces[one], pieces[two]):
+                old, new = max(label[one], label[two]), min(label[one], label[two])
+                label = [new if part == old else part for part in label]
+    order = {part: place for place, part in enumerate(dict.fromkeys(label))}
+    return [order[part] for part in label]
+
+
+def _touch(one: UnionPiece, two: UnionPiece) -> bool:
+    rows = [*one.rows, *two.rows]
+    table = table_of(rows, one.nearest.size)
+    equal = [row.meaning == "equal" for row in rows]
+    return nearest_point(table, equal, one.nearest) is not None

@@ -21,9 +21,9 @@ from relulens.preimage.result import Piece, Verdict
 from relulens.preimage.union_search import (
     Union,
     UnionPiece,
+    components,
     directions_of,
     exact_point,
-    nearest_point,
     search,
     table_of,
 )
@@ -95,7 +95,7 @@ def whole_union(
     union = search(maps, own, features, domain, at, budget=budget, progress=progress)
     members = [_member(asked, piece, x, point) for piece in union.pieces]
     members.sort(key=lambda member: member.codes != own)
-    parts = _components([member.source for member in members])
+    parts = components([member.source for member in members])
     public = tuple(
         _numbered(member.public, part)
         for member, part in zip(members, parts, strict=True)
@@ -273,22 +273,3 @@ def _dimension(piece: UnionPiece) -> int | None:
 
 def _numbered(piece: Piece, part: int) -> Piece:
     return replace(piece, component=part)
-
-
-def _components(pieces: list[UnionPiece]) -> list[int]:
-    """Return which pieces are connected, by points that two of them share."""
-    label = list(range(len(pieces)))
-    for one in range(len(pieces)):
-        for two in range(one):
-            if label[one] != label[two] and _touch(pieces[one], pieces[two]):
-                old, new = max(label[one], label[two]), min(label[one], label[two])
-                label = [new if part == old else part for part in label]
-    order = {part: place for place, part in enumerate(dict.fromkeys(label))}
-    return [order[part] for part in label]
-
-
-def _touch(one: UnionPiece, two: UnionPiece) -> bool:
-    rows = [*one.rows, *two.rows]
-    table = table_of(rows, one.nearest.size)
-    equal = [row.meaning == "equal" for row in rows]
-    return nearest_point(table, equal, one.nearest) is not None
