@@ -4,15 +4,13 @@ Forward solves ``x = phi(A x + b)``; backward solves ``v = s (A^T v + g)`` with 
 slopes s at the solution, by the implicit function theorem, and never unrolls.
 """
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relulens.errors import InvalidArgumentError, NotConvergedError
+from relulens.errors import InvalidArgumentError
 from relulens.implicit.activation import Activation
-from relulens.implicit.secant import secant
+from relulens.implicit.iteration import solved
 
 TURNS = 5000
 """Most turns by default."""
@@ -25,6 +23,7 @@ def fixed_point(
     /,
     *,
     tolerance: float = 1e-6,
+    backward_tolerance: float | None = None,
     turns: int = TURNS,
     initial: Float[Tensor, "batch n"] | None = None,
 ) -> Float[Tensor, "batch n"]:
@@ -34,10 +33,11 @@ def fixed_point(
         A: The matrix, dense.
         b: What the input gives, ``B u + a``; its own gradients are autograd's.
         phi: Elementwise operations.
-        tolerance: Both iterations stop when the residual, extrapolated by its last
+        tolerance: The iterations stop when the residual, extrapolated by its last
             rate of decay, is at most this times the largest entry of the state, and of
             the weights in the backward pass. It is an estimate: ``equilibrium``
             certifies.
+        backward_tolerance: The same for the backward pass; ``tolerance`` by default.
         turns: Most turns of either.
         initial: Where to start.
 
@@ -51,7 +51,8 @@ def fixed_point(
             "cannot differentiate the fixed point: phi couples entries of the state."
             " Use to_torch, which takes every phi."
         )
-    return _FixedPoint.apply(A, b, phi, tolerance, turns, initial)
+    back = tolerance if backward_tolerance is None else backward_tolerance
+    return _FixedPoint.apply(A, b, phi, (tolerance, back), turns, initial)
 
 
 class _FixedPoint(torch.autograd.Function):
@@ -63,7 +64,7 @@ class _FixedPoint(torch.autograd.Function):
         A: Tensor,
         b: Tensor,
         phi: Activation,
-        tolerance: float,
+        tolerances: tuple[float, float],
         turns: int,
         initial: Tensor | None,
     ) -> Tensor:
@@ -75,9 +76,9 @@ class _FixedPoint(torch.autograd.Function):
             return z.relu_() if phi.all_relu else phi.value(z)
 
         start = phi.value(b) if initial is None else initial.to(b)
-        state = solved(turn, start, tolerance, turns)
+        state = solved(turn, start, tolerances[0], turns)
         ctx.save_for_backward(A, b, state)
-        ctx.phi, ctx.tolerance, ctx.turns = phi, tolerance, turns
+        ctx.phi, ctx.tolerance, ctx.turns = phi, tolerances[1], turns
         return state
 
     @staticmethod
@@ -101,48 +102,3 @@ def _slopes(phi: Activation, A: Tensor, b: Tensor, state: Tensor) -> Tensor:
         # A ReLU is on where its value is positive: no further product is needed.
         return (state > 0).to(state.dtype)
     return phi.pull(torch.addmm(b, state, A.T), torch.ones_like(state))
-
-
-def solved(
-    turn: Callable[[Tensor], Tensor], start: Tensor, tolerance: float, turns: int
-) -> Tensor:
-    """Return a fixed point up to an estimated relative error of ``tolerance``.
-
-    Raises:
-        NotConvergedError: The turns were used up.
-    """
-    check = _Settled(tolerance, start)
-    done = secant(turn, start, check.stop, turns=turns)
-    if not check.met:
-        raise NotConvergedError("extrapolation", check.reached, tolerance, done)
-    return check.state
-
-
-class _Settled:
-    """Stops where the residual and its rate of decay promise a small error."""
-
-    def __init__(self, tolerance: float, start: Tensor) -> None:
-        self.tolerance, self.state = tolerance, start
-        self.met, self.reached = not start.numel(), float("inf")
-        self.before = float("inf")
-
-    def stop(self, state: Tensor, image: Tensor, done: int) -> bool:
-        """Tell whether to stop; the image is kept."""
-        self.state = image
-        if self.met:
-            return True
-        if done < 3 or done % 2 == 0:
-            return False
-        size = image.abs().amax(1).clamp_(min=torch.finfo(image.dtype).tiny)
-        left = float(((image - state).abs().amax(1) / size).amax())
-        falling = left < 0.9 * self.before < float("inf")
-        rate = min((left / self.before) ** 0.5, 0.95) if falling else 0.95
-        self.reached = left * rate / (1 - rate)
-        rounding = torch.finfo(image.dtype).eps
-        # Where rounding is all that is left, further turns change nothing.
-        stuck = left <= 4 * rounding or (
-            left <= 64 * rounding and left >= 0.9 * self.before
-        )
-        self.before = left
-        self.met = self.reached <= self.tolerance or stuck
-        return self.met

@@ -19,7 +19,7 @@ from relulens.graph.maps import (
     SparseMatrix,
 )
 from relulens.graph.maps.block_matrix import BlockMatrix
-from relulens.implicit.differentiable import solved
+from relulens.implicit.iteration import solved
 from relulens.implicit.model import ImplicitModel
 from relulens.implicit.triangular import block_order
 

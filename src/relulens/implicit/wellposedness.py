@@ -234,7 +234,8 @@ def _by_eigenvalue(
     start = bracket.high if bracket.high < 1 else bracket.low
     for share in (0.02, 0.2, 0.6, 0.9):
         vector = weights(matrix, start + share * (1 - start))
-        proof = None if vector is None else _contraction(model, gain, vector)
+        largest = 1.0 if vector is None else float(vector.max(initial=0.0))
+        proof = None if vector is None else _contraction(model, gain, vector / largest)
         if proof is not None:
             reason = (
                 "the largest eigenvalue of the gains is between"
