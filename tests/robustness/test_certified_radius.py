@@ -104,7 +104,7 @@ QUESTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("place", "name"), enumerate(POLYHEDRAL))
+@pytest.mark.parametrize(("place", "name"), list(enumerate(POLYHEDRAL)))
 def test_samples_in_the_ball_keep_their_class(place, name):
     network, x = NETWORKS[name]()
     x, (norm, method) = x[:1], QUESTIONS[place % len(QUESTIONS)]

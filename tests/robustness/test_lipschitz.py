@@ -108,7 +108,7 @@ def test_many_inputs_split_signs_and_find_the_same_maximum(norm):
     assert found.upper == pytest.approx(truth, rel=1e-9)
 
 
-@pytest.mark.parametrize(("place", "name"), enumerate(POLYHEDRAL))
+@pytest.mark.parametrize(("place", "name"), list(enumerate(POLYHEDRAL)))
 def test_samples_of_every_kind_of_network_stay_below(place, name):
     (network, x), norm = NETWORKS[name](), NORMS[place % 3]
     low, high = x.amin(0) - 1, x.amax(0) + 1

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from relulens.bounds.layer_bounds import LayerBounds, layer_bounds
+from relulens.graph.nodes import Affine, Input, Maximum, TwoSlope
 from relulens.robustness.lipschitz_gates import Gates, gates
 from relulens.robustness.lipschitz_problem import Problem
 from relulens.robustness.lipschitz_relaxation import directional_bounds
@@ -35,7 +36,7 @@ class Evaluated:
         gates: What nonlinear nodes can do there.
         choices: Logarithms [N] of the numbers of patterns, base 2.
         empty: Whether a box holds no point with the signs asked for.
-        pulls: Sums of absolute terms [N, in] by which an entry can move an output.
+        pulls: How fast an entry of the input moves open units [N, in], or one row.
         rounding: What rounding can do to the norm of a slope [N].
         stakes: By node, how much an open unit can change the bound [N, *shape].
     """
@@ -79,19 +80,23 @@ def evaluated(
         interval = _norm_bounds(problem, least, most)
         upper = interval
         if _affordable(problem):
-            relaxed = _relaxed(problem, can, found, rows)
+            turned = problem.norm == 2 and 1 < problem.width <= ROTATED
+            relaxed = (
+                _turned(problem, can, found)
+                if turned
+                else _relaxed(problem, can, found, rows)
+            )
             upper = torch.minimum(interval, relaxed)
-            if problem.norm == 2 and 1 < problem.width <= ROTATED:
-                upper = torch.minimum(upper, _turned(problem, can, found))
+        stakes = _stakes(can, found, bounds)
         return Evaluated(
             interval=interval,
             upper=upper,
             gates=can,
             choices=can.choices() if can.open or can.candidates else interval * 0,
             empty=bounds.empty,
-            pulls=found.size.amax(1) * problem.free,
+            pulls=_pulls(problem, can, found, bounds) * problem.free,
             rounding=operator_norms(found.size * found.share, problem.norm),
-            stakes=_stakes(can, found, bounds),
+            stakes=stakes,
         )
 
 
@@ -127,17 +132,67 @@ def row_norm_bounds(
 
 def _stakes(can: Gates, found: SlopeBounds, bounds: LayerBounds) -> dict[int, Tensor]:
     return {
-        index: (can.high[index] - can.low[index])
-        * torch.maximum(low.abs(), high.abs()).amax(1)
-        * _reach(*bounds.argument(index))
-        for index, (low, high) in found.weights.items()
-        if index in can.open
+        index: _stake(index, can, found) * _reach(*bounds.argument(index))
+        for index in can.open
     }
 
 
+def _stake(index: int, can: Gates, found: SlopeBounds) -> Tensor:
+    """Return how much of the output's slope by its argument is open with a unit."""
+    turn = can.high[index] - can.low[index]
+    if index not in found.weights:
+        return torch.zeros_like(turn)
+    low, high = found.weights[index]
+    return turn * torch.maximum(low.abs(), high.abs()).amax(1)
+
+
 def _reach(low: Tensor, high: Tensor) -> Tensor:
-    width = (high - low).clamp(min=torch.finfo(low.dtype).tiny)
-    return (torch.minimum(-low, high) / width).clamp(min=0.0)
+    return torch.minimum(-low, high).clamp(min=0.0) / _width(low, high)
+
+
+def _width(low: Tensor, high: Tensor) -> Tensor:
+    return (high - low).clamp(min=torch.finfo(low.dtype).tiny)
+
+
+def _pulls(
+    problem: Problem, can: Gates, found: SlopeBounds, bounds: LayerBounds
+) -> Float[Tensor, "batch in"]:
+    """Return how fast every entry of the input moves open units towards their sides.
+
+    Every unit counts by how much of the slope is open with it, per width of its
+    argument; absolute weights carry that back to the input.
+    """
+    sums: dict[int, Tensor] = {}
+    for index in sorted(problem.region.nodes, reverse=True):
+        node = problem.network.nodes[index]
+        weight = sums.pop(index, None)
+        if isinstance(node, TwoSlope):
+            steep = torch.maximum(can.low[index].abs(), can.high[index].abs())
+            part = _stake(index, can, found) * can.open[index]
+            part = part / _width(*bounds.argument(index))
+            part = part if weight is None else part + weight * steep
+            sums[node.source] = sums.get(node.source, 0) + part
+        elif isinstance(node, Affine) and weight is not None:
+            for term, spread in zip(
+                node.terms, problem.known[index].spread, strict=True
+            ):
+                pulled = spread.adjoint(weight)
+                sums[term.source] = sums.get(term.source, 0) + pulled
+        elif isinstance(node, Maximum) and weight is not None:
+            sums[node.source] = sums.get(node.source, 0) + _pooled(
+                node, can, weight, index
+            )
+        elif isinstance(node, Input) and weight is not None:
+            return weight.flatten(1)
+    return problem.low.new_zeros((1, problem.free.numel()))
+
+
+def _pooled(node: Maximum, can: Gates, weight: Tensor, index: int) -> Tensor:
+    table = node.groups.ragged.padded()[0].to(weight.device).flatten()
+    spread = (weight.flatten(1).unsqueeze(2) * can.candidates[index]).flatten(1)
+    size = torch.Size(node.groups.in_shape).numel()
+    flat = weight.new_zeros((weight.shape[0], size)).index_add_(1, table, spread)
+    return flat.reshape(weight.shape[0], *node.groups.in_shape)
 
 
 def _rows(problem: Problem) -> Float[Tensor, "one rows out"]:

@@ -12,6 +12,9 @@ from relulens.robustness.lipschitz_problem import Problem
 BYTES = 64 << 20
 """Bytes that the slopes and values of one batch of points may take."""
 
+KEPT = 32
+"""Points from which a climb goes on, at first."""
+
 
 @dataclass(slots=True, eq=False)
 class Steepest:
@@ -62,7 +65,7 @@ def drawn(low: Tensor, high: Tensor, source: torch.Generator) -> Tensor:
 
 
 def climb(steepest: Steepest, source: torch.Generator, points: int) -> None:
-    """Sample the box, then step from the steepest point by less and less.
+    """Sample the box, then step from the steepest points by less and less.
 
     Args:
         steepest: What is improved.
@@ -70,20 +73,19 @@ def climb(steepest: Steepest, source: torch.Generator, points: int) -> None:
         points: How many to try, in all.
     """
     problem = steepest.problem
-    count = max(1, points // 16)
     low, high = problem.low[None], problem.high[None]
     half = (high - low) / 2
-    steepest.offer(
-        drawn(*(b.expand(4 * count, *b.shape[1:]) for b in (low, high)), source)
-    )
-    scale = 1.0
-    for _ in range(12):
-        if steepest.point is None:
-            return
-        before = steepest.value
-        noise = torch.randn(
-            (count, *problem.low.shape), generator=source, dtype=low.dtype
-        )
-        moved = steepest.point[None] + scale * half * noise.to(low.device)
-        steepest.offer(torch.minimum(torch.maximum(moved, low), high))
-        scale = scale if steepest.value > before else scale / 2
+    count = max(1, points // 4)
+    shape = (count, *problem.low.shape)
+    x = drawn(low.expand(shape), high.expand(shape), source)
+    norms = steepest.offer(x)
+    for turn in range(12):
+        kept = norms.argsort(descending=True)[: max(1, KEPT >> (turn // 3))]
+        x, norms = x[kept], norms[kept]
+        copies = max(1, points // (16 * len(kept)))
+        start = x.repeat_interleave(copies, 0)
+        noise = torch.randn(start.shape, generator=source, dtype=low.dtype)
+        moved = start + 0.5 * 0.7**turn * half * noise.to(low.device)
+        moved = torch.minimum(torch.maximum(moved, low), high)
+        norms = torch.cat([norms, steepest.offer(moved)])
+        x = torch.cat([x, moved])

@@ -1,5 +1,6 @@
 """Branch and bound for the largest slope: boxes or signs, the loosest first."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -126,12 +127,13 @@ class Search:
             if problem.width > BISECTED and i in _two_slope(problem)
         }
         climb(self.steepest, self.source, 64)
-        self.open = self._bounded(low, high, splits)
+        whole = torch.full_like(low.flatten()[:1], math.inf)
+        self.open = self._bounded(low, high, splits, whole)
         if self.upper > self.limit:
             climb(self.steepest, self.source, 4096 if batch(problem) >= 256 else 256)
         while self._close() and time.monotonic() < self.deadline:
             some = self._taken()
-            children = self._bounded(*_divided(problem, some))
+            children = self._bounded(*_divided(some), some.upper.repeat(2))
             self.open = self.open.joined(children)
             if progress is not None:
                 progress(self.boxes, self.boxes + self.open.upper.numel())
@@ -154,7 +156,9 @@ class Search:
         self.open = self.open.take(order[count:])
         return some
 
-    def _bounded(self, low: Tensor, high: Tensor, splits: dict[int, Tensor]) -> Open:
+    def _bounded(
+        self, low: Tensor, high: Tensor, splits: dict[int, Tensor], known: Tensor
+    ) -> Open:
         """Bound parts, try a point of each, and close those with few patterns."""
         problem = self.problem
         found = evaluated(problem, low, high, splits)
@@ -163,7 +167,7 @@ class Search:
             self.root = found
         else:
             self.steepest.offer(drawn(low, high, self.source))
-        upper = torch.where(found.empty, -1.0, found.upper)
+        upper = torch.minimum(torch.where(found.empty, -1.0, found.upper), known)
         few = (found.choices <= LEAF) & (upper > self.limit)
         places = few.nonzero().flatten().tolist()
         if places:
@@ -225,7 +229,8 @@ def _sides(
     """Return which entry or unit to split, -1 if there is none."""
     if not splits:
         reach = (high - low).flatten(1)
-        score = found.pulls * reach
+        # Where no unit is open, the longest side is as good as any.
+        score = (found.pulls + torch.finfo(reach.dtype).tiny) * reach
         best, side = score.max(1)
         return torch.where(reach.gather(1, side[:, None])[:, 0] > 0, side, -1)
     parts = [
@@ -239,7 +244,7 @@ def _sides(
     return torch.where(best > 0, side, -1)
 
 
-def _divided(problem: Problem, some: Open) -> tuple[Tensor, Tensor, dict[int, Tensor]]:
+def _divided(some: Open) -> tuple[Tensor, Tensor, dict[int, Tensor]]:
     """Return both halves of every part."""
     count = some.side.numel()
     low, high = (
