@@ -26,7 +26,7 @@ def test_a_plain_loop_gives_the_same(name):
             ]
             for one in code
         ]
-        assert found.layers[layer].tolist() == pytest.approx(wanted)
+        assert torch.allclose(found.layers[layer], torch.tensor(wanted).double())
     assert torch.allclose(found.total, torch.stack(list(found.layers.values())).mean(0))
     single = rl.pattern_distance(network, x, x.flip(0))
     square = rl.pattern_distance(network, x, x.flip(0), pairwise=True)

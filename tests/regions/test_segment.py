@@ -22,7 +22,7 @@ def patterns_between(network, start, end, t):
     return torch.cat([pattern[name].long() for name in pattern], dim=1)
 
 
-@pytest.mark.parametrize("name", POLYHEDRAL)
+@pytest.mark.parametrize("name", sorted({*POLYHEDRAL} - {"plain_affine"}))
 def test_the_pattern_changes_at_every_switch_and_nowhere_else(name):
     network, _ = NETWORKS[name]()
     generator = torch.Generator().manual_seed(3)
