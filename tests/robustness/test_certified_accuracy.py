@@ -50,6 +50,17 @@ def test_tighter_methods_certify_no_less():
     assert shares[0] < shares[-1]
 
 
+def test_models_with_loops():
+    model = rl.ImplicitModel(
+        [[0.5, 0.1], [-0.2, 0.3]], [[1.0], [2.0]], [[1.0, 0.0], [0.0, 1.0]], None
+    )
+    x = np.array([[1.0], [2.0], [0.0]])
+    found = rl.certified_accuracy(model, x, [1, 0, 1], [0.1, 0.5], method="exact")
+    assert found.verdicts[0].tolist() == ["wrong", "certified", "wrong"]
+    twin = rl.certified_accuracy(model, x, [1, 0, 1], 0.1, method="interval")
+    assert twin.certified <= found.certified[0]
+
+
 def test_no_samples_and_refusals():
     network, x, labels = problem()
     assert rl.certified_accuracy(network, x[:0], labels[:0], 0.1).verdicts.shape == (

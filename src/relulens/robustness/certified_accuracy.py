@@ -10,13 +10,19 @@ from torch import Tensor
 
 from relulens.bounds.program_bounds import DEFAULT_LIMITS, Limits
 from relulens.errors import InvalidArgumentError
-from relulens.graph.convert import converted
 from relulens.graph.domain import Box
 from relulens.graph.evaluate import evaluate
 from relulens.graph.network import Network
 from relulens.robustness.ball import surroundings
 from relulens.robustness.descent import margin_of, smallest_found
-from relulens.robustness.output_bounds import BoundsMethod, as_labels, output_bounds
+from relulens.robustness.output_bounds import (
+    BoundsMethod,
+    Subject,
+    as_labels,
+    output_bounds,
+    outputs,
+    widened,
+)
 
 VERDICTS = ("certified", "attacked", "undecided", "wrong")
 _BATCH = 64
@@ -78,7 +84,7 @@ class CertifiedAccuracy:
 
 
 def certified_accuracy(
-    network: Network,
+    network: Subject,
     x: object,
     labels: object,
     radii: float | Sequence[float],
@@ -97,7 +103,8 @@ def certified_accuracy(
     positive. Samples that are not are attacked by signed gradients inside the ball.
 
     Args:
-        network: The network, one output a class.
+        network: The network, one output a class; or a model with loops, which is not
+            attacked.
         x: Samples [N, *input_shape]; an array on disk is read batch by batch.
         labels: Their classes [N].
         radii: Radii, in any order.
@@ -117,14 +124,15 @@ def certified_accuracy(
     """
     steps = sorted({float(r) for r in np.atleast_1d(np.asarray(radii, dtype=float))})
     given = x if isinstance(x, Tensor) else np.asarray(x)
-    classes = as_labels(labels, len(given), network.output_size)
-    wide = converted(network)
+    wide = widened(network)
+    classes = as_labels(labels, len(given), outputs(wide))
+    attack = attack and norm == math.inf and isinstance(wide, Network)
     limit = wide.domain if domain is None else domain
     parts: list[_Verdicts] = []
     for chosen in _batches(len(given)):
         part = _Verdicts(wide, wide.as_input(given[chosen]), classes[chosen], limit)
         for radius in steps:
-            part.take(radius, method, norm, limits, attack=attack and norm == math.inf)
+            part.take(radius, method, norm, limits, attack=attack)
         parts.append(part)
         if progress is not None:
             progress(min(chosen.stop, len(given)), len(given))
@@ -148,22 +156,38 @@ class _Verdicts:
     """The verdicts on one batch, radius after radius."""
 
     def __init__(
-        self, network: Network, x: Tensor, labels: Tensor, domain: Box | None
+        self, network: Subject, x: Tensor, labels: Tensor, domain: Box | None
     ) -> None:
         self.network, self.x, self.domain = network, x, domain
         self.labels = labels.to(x.device)
         self.rows: list[np.ndarray] = []
         self.witness = torch.full_like(x, torch.nan)
         self.rigorous = True
-        y = evaluate(network, x).flatten(1)
-        wrong = self._margin(y) <= 0
-        self.witness[wrong] = x[wrong]
+        least, most = self._margins()
+        self.witness[most <= 0] = x[most <= 0]
         start = np.full(len(x), "certified", dtype=object)
-        start[wrong.numpy(force=True)] = "wrong"
+        start[(least <= 0).numpy(force=True)] = "undecided"
+        start[(most <= 0).numpy(force=True)] = "wrong"
         self._now = start
 
-    def _margin(self, y: Tensor) -> Tensor:
-        return margin_of(self.labels)(y)[0] if len(y) else y.new_zeros(0)
+    def _margins(self) -> tuple[Tensor, Tensor]:
+        """Return bounds of every label's output minus the largest other one, at x."""
+        if not len(self.x):
+            return self.x.new_zeros(0), self.x.new_zeros(0)
+        if isinstance(self.network, Network):
+            y = evaluate(self.network, self.x).flatten(1)
+            value = margin_of(self.labels)(y)[0]
+            return value, value
+        found = output_bounds(
+            self.network, self.x, 0.0, method="interval", labels=self.labels
+        )
+        return self._least_other(found.lower), self._least_other(found.upper)
+
+    def _least_other(self, table: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Return the least entry of every row but the label's own."""
+        labels = self.labels if rows is None else self.labels[rows]
+        own = torch.nn.functional.one_hot(labels, table.shape[1]).bool()
+        return table.masked_fill(own, torch.inf).amin(1)
 
     def take(
         self,
@@ -190,15 +214,14 @@ class _Verdicts:
                 limits=limits,
             )
             self.rigorous &= found.rigorous
-            own = torch.nn.functional.one_hot(self.labels[mine], found.lower.shape[1])
-            least = found.lower.masked_fill(own.bool(), torch.inf).amin(1)
+            least = self._least_other(found.lower, mine)
             now[open_[(least <= 0).numpy(force=True)]] = "undecided"
-        if attack:
-            self._attack(now, radius)
+        if attack and isinstance(self.network, Network):
+            self._attack(self.network, now, radius)
         self._now = now
         self.rows.append(now)
 
-    def _attack(self, now: np.ndarray, radius: float) -> None:
+    def _attack(self, network: Network, now: np.ndarray, radius: float) -> None:
         """Look for misclassified inputs around what is undecided."""
         open_ = np.flatnonzero(now == "undecided")
         if not len(open_):
@@ -209,7 +232,7 @@ class _Verdicts:
         low = torch.where(x - around.low > radius, x - radius, around.low)
         high = torch.where(around.high - x > radius, x + radius, around.high)
         objective = margin_of(self.labels[mine])
-        points, value = smallest_found(self.network, x, (low, high), objective)
+        points, value = smallest_found(network, x, (low, high), objective)
         fooled = value <= 0
         self.witness[mine[fooled]] = points[fooled]
         now[open_[fooled.numpy(force=True)]] = "attacked"

@@ -133,25 +133,27 @@ def output_bounds(
         )
     if isinstance(network, ImplicitModel):
         check_loop_method(method)
-    wide = _widened(network)
+    wide = widened(network)
     given = wide.as_input(x)
     limit = wide.domain if domain is None else domain
     around = surroundings(given, radius, norm, limit)
     if rows is not None:
-        wide = _with_rows(wide, as_rows(rows, _outputs(wide)))
+        wide = _with_rows(wide, as_rows(rows, outputs(wide)))
     if labels is None:
         return _bounds(wide, around, method, norm, limits)
-    chosen = as_labels(labels, given.shape[0], _outputs(wide))
+    chosen = as_labels(labels, given.shape[0], outputs(wide))
     return _relative(wide, around, method, norm, limits, chosen)
 
 
-def _widened(network: Subject) -> Subject:
+def widened(network: Subject) -> Subject:
+    """Return a network or model in float64; a model on the processor."""
     if isinstance(network, ImplicitModel):
         return network.to(torch.float64, torch.device("cpu"))
     return converted(network)
 
 
-def _outputs(network: Subject) -> int:
+def outputs(network: Subject) -> int:
+    """Return the entries of one output."""
     return network.q if isinstance(network, ImplicitModel) else network.output_size
 
 
@@ -202,7 +204,7 @@ def _relative(
     labels: Tensor,
 ) -> OutputBounds:
     """Bound each label's output minus the others, the inputs of one label together."""
-    q = _outputs(network)
+    q = outputs(network)
     lower = torch.zeros((len(labels), q), dtype=torch.float64, device=network.device)
     upper = lower.clone()
     found: list[OutputBounds] = []
