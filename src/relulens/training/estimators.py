@@ -13,7 +13,10 @@ from sklearn.base import (
 )
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    check_is_fitted,
+    validate_data,  # pyrefly: ignore[missing-module-attribute]
+)
 from torch import Tensor, nn
 
 from relulens.errors import InvalidArgumentError
@@ -32,6 +35,8 @@ METHODS = ("gradient", "fenchel", "state-driven")
 
 class _Settings(BaseEstimator):
     """The parameters of both estimators, and training by each method."""
+
+    model_: ImplicitModel
 
     def __init__(
         self,

@@ -50,6 +50,7 @@ class RowBalls(nn.Module):
         self.register_buffer("radius", radius)
         self.register_buffer("weights", weights)
 
+    # pyrefly: ignore[missing-override-decorator]
     def forward(self, matrix: Tensor) -> Tensor:
         """Return the projected rows, differentiably."""
         return project_rows(matrix, self.radius, weights=self.weights)
@@ -185,6 +186,7 @@ class ImplicitLayer(nn.Module):
         b = x @ self.B.T + self.a
         return fixed_point(self.A, b, self.phi, tolerance=self.error)
 
+    # pyrefly: ignore[missing-override-decorator]
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs [N, q] at inputs [N, ...], flattened to [N, p].
 

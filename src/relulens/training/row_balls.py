@@ -82,6 +82,7 @@ class _Projection(torch.autograd.Function):
     """The projection with its exact Jacobian where it is differentiable."""
 
     @staticmethod
+    # pyrefly: ignore[bad-override, missing-override-decorator]
     def forward(
         ctx: FunctionCtx, matrix: Tensor, radii: Tensor, weights: Tensor
     ) -> Tensor:
@@ -100,6 +101,7 @@ class _Projection(torch.autograd.Function):
         return result
 
     @staticmethod
+    # pyrefly: ignore[missing-override-decorator]
     def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor, None, None]:
         """Return the transposed Jacobian's value: it is symmetric."""
         result, moved, weights = ctx.saved_tensors  # pyrefly: ignore[missing-attribute]

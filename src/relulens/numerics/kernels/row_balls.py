@@ -6,15 +6,20 @@ does. Sums that decide whether a row is inside are compensated, so that "inside"
 a matter of rounding.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.int64]
 
 _SPLIT = 134217729.0
 
 
 @njit(cache=True, inline="always")
-def _product_error(a, b, p):
+def _product_error(a: float, b: float, p: float) -> float:
     c = _SPLIT * a
     high_a = c - (c - a)
     c = _SPLIT * b
@@ -24,7 +29,7 @@ def _product_error(a, b, p):
 
 
 @njit(cache=True)
-def _inside(row, weights, radius):
+def _inside(row: Floats, weights: Floats, radius: float) -> bool:
     """Say whether the weighted l1 norm is at most the radius, rounding compensated."""
     total, rest = 0.0, 0.0
     for j in range(row.shape[0]):
@@ -41,7 +46,7 @@ def _inside(row, weights, radius):
 
 
 @njit(cache=True)
-def _threshold(row, weights, radius, kept):
+def _threshold(row: Floats, weights: Floats, radius: float, kept: Integers) -> float:
     """Return the threshold of a row outside its ball; ``kept`` is working memory."""
     above, below, threshold = -radius, 0.0, 0.0
     # The threshold of any set of entries is a lower bound, that of a single one too.
@@ -77,7 +82,7 @@ def _threshold(row, weights, radius, kept):
 
 
 @njit(cache=True)
-def _project_all(matrix, weights, radii):
+def _project_all(matrix: Floats, weights: Floats, radii: Floats) -> Floats:
     rows, columns = matrix.shape
     kept = np.empty(columns, np.int64)
     thresholds = np.zeros(rows)
@@ -108,11 +113,7 @@ def _project_all(matrix, weights, radii):
     return thresholds
 
 
-def project_rows_in_place(
-    matrix: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    radii: NDArray[np.float64],
-) -> NDArray[np.float64]:
+def project_rows_in_place(matrix: Floats, weights: Floats, radii: Floats) -> Floats:
     """Project the rows of ``matrix`` in place and return the thresholds [rows].
 
     Args:
@@ -123,5 +124,4 @@ def project_rows_in_place(
     Returns:
         The thresholds, 0 for rows that were inside.
     """
-    thresholds: NDArray[np.float64] = _project_all(matrix, weights, radii)
-    return thresholds
+    return _project_all(matrix, weights, radii)
