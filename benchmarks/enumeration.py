@@ -52,6 +52,26 @@ def wide_network() -> Network:
     return rl.from_layers([(m.weight.detach(), m.bias.detach()) for m in layers])
 
 
+def around_one_input(repeat: int) -> dict[str, object]:
+    """Time facets, a line and a ball of a wide network."""
+    rows: dict[str, object] = {}
+    network = wide_network()
+    x = np.random.default_rng(0).random((2, 784))
+    seconds, facets = best(
+        lambda: rl.region_polytope(network, x[:1])[0].facets(), repeat
+    )
+    rows["facets"] = {"facets": len(facets), "seconds": seconds}
+    ratio = FACETS_PUBLIC / seconds
+    print(f"facets of one region: {len(facets)} in {seconds:.3f} s  {ratio:.0f} x")
+    seconds, line = best(lambda: rl.regions_on_segment(network, x[0], x[1]), repeat)
+    rows["line"] = {"regions": line.count, "seconds": seconds}
+    print(f"line: {line} in {seconds:.4f} s")
+    seconds, ball = best(lambda: rl.regions_in_ball(network, x[:1], 0.01), 1)
+    rows["ball"] = {"regions": ball.lower, "seconds": seconds}
+    print(f"ball of radius .01: {ball} in {seconds:.2f} s")
+    return rows
+
+
 def main() -> None:
     """Measure and print a line a case, then JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -70,22 +90,7 @@ def main() -> None:
         ratio = PUBLIC[name] / seconds if name in PUBLIC else float("nan")
         rows[name] = {"regions": found.count, "seconds": seconds, "ratio": ratio}
         print(f"{name:3} {found.count:7} regions {seconds:8.4f} s  {ratio:6.1f} x")
-    network = wide_network()
-    x = np.random.default_rng(0).random((2, 784))
-    seconds, facets = best(
-        lambda: rl.region_polytope(network, x[:1])[0].facets(), options.repeat
-    )
-    rows["facets"] = {"facets": len(facets), "seconds": seconds}
-    ratio = FACETS_PUBLIC / seconds
-    print(f"facets of one region: {len(facets)} in {seconds:.3f} s  {ratio:.0f} x")
-    seconds, line = best(
-        lambda: rl.regions_on_segment(network, x[0], x[1]), options.repeat
-    )
-    rows["line"] = {"regions": line.count, "seconds": seconds}
-    print(f"line: {line} in {seconds:.4f} s")
-    seconds, ball = best(lambda: rl.regions_in_ball(network, x[:1], 0.01), 1)
-    rows["ball"] = {"regions": ball.lower, "seconds": seconds}
-    print(f"ball of radius .01: {ball} in {seconds:.2f} s")
+    rows |= around_one_input(options.repeat)
     if options.model is not None and options.images is not None:
         network = rl.load(options.model)
         images = np.load(options.images)["x"][:2] / 255.0

@@ -85,7 +85,10 @@ class Sweep:
             visit: Called with a node's index once all cells were cut by it.
         """
         order = sorted(self.region.nodes)
+        last = max((index for index, _ in self.region.nonlinear()), default=-1)
         for index in order:
+            if index > last:
+                return
             node = self.region.nodes[index]
             match node:
                 case Input():
@@ -98,6 +101,9 @@ class Sweep:
                 case _:
                     pass
             if not self.complete:
+                return
+            if index == last:
+                visit(index)
                 return
             self._values[index] = step(node, self._values, self._t(), self._absolutes)
             self._free(index, order)
