@@ -230,7 +230,10 @@ def _diagonals(
     models: Sequence[ImplicitModel], *, share_input: bool
 ) -> tuple[dict[tuple[int, int], LinearMap], ...]:
     """Return the blocks of A, B, C and D of models side by side."""
-    A, B, C, D = ({} for _ in range(4))
+    A: dict[tuple[int, int], LinearMap] = {}
+    B: dict[tuple[int, int], LinearMap] = {}
+    C: dict[tuple[int, int], LinearMap] = {}
+    D: dict[tuple[int, int], LinearMap] = {}
     rows = columns = 0
     for k, model in enumerate(models):
         place = 0 if share_input else k

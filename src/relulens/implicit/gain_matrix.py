@@ -15,7 +15,7 @@ DENSE = 3000
 
 
 def gain_matrix(
-    model: ImplicitModel, gain: BlockMatrix
+    model: ImplicitModel, gain: LinearMap
 ) -> NDArray[np.float64] | csr_array:
     """Return P as a matrix: dense for small states, else sparse.
 

@@ -13,6 +13,12 @@ from relulens.implicit.secant import secant
 SLOW = 0.75
 """Rate of decay above which plain turns give way to the secant iteration."""
 
+FAST = 0.2
+"""Rate of decay below which the turns that are left are taken without a look."""
+
+BLIND = 4
+"""Most turns in a row that are not looked at."""
+
 
 def solved(
     turn: Callable[[Tensor], Tensor], start: Tensor, tolerance: float, turns: int
@@ -33,21 +39,9 @@ def solved(
     """
     if not start.numel():
         return start
-    state, check = start, Settled(tolerance, start)
-    done = skip = since = 0
-    while done < turns:
-        new = turn(state)
-        done, since = done + 1, since + 1
-        if skip:
-            skip, state = skip - 1, new
-            continue
-        left, rate = check.look(state, new, since)
-        state, since = new, 0
-        if check.met:
-            return state
-        if done > 2 and rate > SLOW:
-            break
-        skip = _turns_ahead(left, rate, tolerance)
+    state, done, finished = _plainly(turn, start, tolerance, turns)
+    if finished:
+        return state
     check = Settled(tolerance, state)
     done += secant(turn, state, check.stop, turns=max(turns - done, 1))
     if not check.met:
@@ -55,12 +49,35 @@ def solved(
     return check.state
 
 
+def _plainly(
+    turn: Callable[[Tensor], Tensor], state: Tensor, tolerance: float, turns: int
+) -> tuple[Tensor, int, bool]:
+    """Return a state, the turns it took, and whether it is good enough."""
+    check = Settled(tolerance, state)
+    done = skip = 0
+    while done < turns:
+        before = state
+        for _ in range(skip + 1):
+            before, state = state, turn(state)
+        done += skip + 1
+        left, rate = check.look(before, state, skip + 1)
+        if check.met or (done > 2 and rate > SLOW):
+            return state, done, check.met
+        ahead = 0 if done == 1 else _turns_ahead(left, rate, tolerance)
+        if done > 1 and rate < FAST and ahead < BLIND:
+            for _ in range(ahead + 1):
+                state = turn(state)
+            return state, done + ahead + 1, True
+        skip = min(ahead, BLIND)
+    return state, done, False
+
+
 def _turns_ahead(left: float, rate: float, tolerance: float) -> int:
     """Return how many turns need not be looked at."""
     if not 0 < rate < 1 or left <= 0:
         return 0
     needed = math.log(tolerance * (1 - rate) / (rate * left)) / math.log(rate)
-    return max(0, min(math.ceil(needed) - 1, 8))
+    return max(0, math.ceil(needed) - 1)
 
 
 @dataclass(slots=True, eq=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ def as_block_matrix(letter: str, given: MatrixLike) -> BlockMatrix:
     """
     if isinstance(given, BlockMatrix):
         return given
-    if _is_table(given):
+    if isinstance(given, list | tuple) and _is_table(given):
         return _from_table(letter, given)
     made = as_map(letter, given)
     return BlockMatrix({(0, 0): made}, (0, made.out_size), (0, made.in_size))
@@ -77,9 +77,7 @@ def _check_finite(letter: str, finite: bool) -> None:
         )
 
 
-def _is_table(given: object) -> bool:
-    if not isinstance(given, list | tuple) or not given:
-        return False
+def _is_table(given: Sequence[object]) -> bool:
     entries = [x for row in given if isinstance(row, list | tuple) for x in row]
     return any(
         x is None or isinstance(x, LinearMap) or issparse(x) or np.ndim(x) == 2
@@ -87,7 +85,7 @@ def _is_table(given: object) -> bool:
     )
 
 
-def _from_table(letter: str, table: Sequence[Sequence[MatrixLike]]) -> BlockMatrix:
+def _from_table(letter: str, table: Sequence[Any]) -> BlockMatrix:
     maps = {
         (i, j): as_map(f"{letter}[{i}][{j}]", entry)
         for i, row in enumerate(table)

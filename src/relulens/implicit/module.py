@@ -45,7 +45,7 @@ class ImplicitModule(nn.Module):
 
         matrices = {k: _plain(getattr(model, k), model.dtype) for k in "ABCD"}
         for matrix in matrices.values():
-            _with_leaves(matrix, take)
+            _rebuilt(matrix, take)
         taken += [model.a.detach().clone(), model.d.detach().clone()]
         self.coefficients = nn.ParameterList(nn.Parameter(leaf) for leaf in taken)
         self.tolerance, self.turns = tolerance, turns
@@ -81,7 +81,7 @@ class ImplicitModule(nn.Module):
     ) -> tuple[dict[str, BlockMatrix], Tensor, Tensor]:
         leaves = iter(self.coefficients)
         made = {
-            key: _with_leaves(matrix, lambda _: use(next(leaves)))
+            key: _rebuilt(matrix, lambda _: use(next(leaves)))
             for key, matrix in self._matrices.items()
         }
         return made, use(next(leaves)), use(next(leaves))
@@ -191,6 +191,12 @@ def _plain(matrix: BlockMatrix, dtype: torch.dtype) -> BlockMatrix:
     return BlockMatrix(blocks, matrix.row_offsets, matrix.column_offsets)
 
 
+def _rebuilt(matrix: BlockMatrix, take: Callable[[Tensor], Tensor]) -> BlockMatrix:
+    """Return a matrix with its trainable coefficients replaced."""
+    found = {key: _with_leaves(part, take) for key, part in matrix.blocks.items()}
+    return BlockMatrix(found, matrix.row_offsets, matrix.column_offsets)
+
+
 def _with_leaves(map_: LinearMap, take: Callable[[Tensor], Tensor]) -> LinearMap:
     """Return a map with its trainable coefficients replaced, in a fixed order."""
     match map_:
@@ -211,8 +217,7 @@ def _with_leaves(map_: LinearMap, take: Callable[[Tensor], Tensor]) -> LinearMap
                     for arrow in arrows
                 )
             )
-        case BlockMatrix(blocks=blocks):
-            found = {key: _with_leaves(part, take) for key, part in blocks.items()}
-            return BlockMatrix(found, map_.row_offsets, map_.column_offsets)
+        case BlockMatrix():
+            return _rebuilt(map_, take)
         case _:
             return map_

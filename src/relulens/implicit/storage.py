@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,7 +102,7 @@ def _write(path: Path, arrays: Arrays, header: str) -> None:
     match path.suffix:
         case ".npz":
             text = np.frombuffer(header.encode(), dtype=np.uint8)
-            np.savez(path, header=text, **arrays)
+            np.savez(path, allow_pickle=False, header=text, **arrays)
         case ".safetensors":
             from safetensors.numpy import save_file
 
@@ -137,7 +138,7 @@ def read_implicit_model(path: str | Path, /) -> ImplicitModel:
         ) from error
 
 
-def _read(path: Path) -> tuple[Arrays, dict]:
+def _read(path: Path) -> tuple[Arrays, dict[str, Any]]:
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError, safe_open
 
@@ -162,13 +163,17 @@ def _read(path: Path) -> tuple[Arrays, dict]:
         raise DataError(f"cannot read {path}: its header is damaged.") from error
 
 
-def _model(arrays: Arrays, header: dict) -> ImplicitModel:
+def _model(arrays: Arrays, header: dict[str, Any]) -> ImplicitModel:
     nodes = [_node(i, block, arrays) for i, block in enumerate(header["blocks"])]
     domain = None
     if "domain.low" in arrays:
         domain = Box(arrays["domain.low"], arrays["domain.high"])
+    stated = header["matrices"]
     return ImplicitModel(
-        *(_matrix(k, arrays, header["matrices"][k]) for k in "ABCD"),
+        _matrix("A", arrays, stated["A"]),
+        _matrix("B", arrays, stated["B"]),
+        _matrix("C", arrays, stated["C"]),
+        _matrix("D", arrays, stated["D"]),
         activation_of(nodes, [block["name"] for block in header["blocks"]]),
         torch.from_numpy(arrays["a"]),
         torch.from_numpy(arrays["d"]),
@@ -178,7 +183,7 @@ def _model(arrays: Arrays, header: dict) -> ImplicitModel:
     )
 
 
-def _node(i: int, block: dict, arrays: Arrays) -> TwoSlope | Smooth | Maximum:
+def _node(i: int, block: dict[str, Any], arrays: Arrays) -> TwoSlope | Smooth | Maximum:
     name, shape = block["name"], tuple(block["shape"])
     if "function" in block:
         function = SMOOTH[block["function"]]
@@ -195,7 +200,7 @@ def _node(i: int, block: dict, arrays: Arrays) -> TwoSlope | Smooth | Maximum:
     return TwoSlope(name=name, shape=shape, source=0, negative=low, positive=high)
 
 
-def _matrix(letter: str, arrays: Arrays, stated: dict) -> BlockMatrix:
+def _matrix(letter: str, arrays: Arrays, stated: dict[str, Any]) -> BlockMatrix:
     rows, columns = tuple(stated["rows"]), tuple(stated["columns"])
     blocks: dict[tuple[int, int], LinearMap] = {}
     for i, j, kind in stated["blocks"]:

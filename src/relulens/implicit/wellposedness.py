@@ -280,11 +280,11 @@ def _monotone(
     found = monotone_certificate(model)
     if found is None:
         return None
-    method: Method = {
-        MetzlerBound: "metzler",
-        DiagonalLyapunov: "monotone",
-        PMatrix: "p-matrix",
-    }[type(found)]
+    method: Method = "p-matrix"
+    if isinstance(found, MetzlerBound):
+        method = "metzler"
+    elif isinstance(found, DiagonalLyapunov):
+        method = "monotone"
     return WellPosedness(
         verdict="well-posed",
         method=method,
