@@ -50,7 +50,6 @@ class Partition:
         edge_unit: Flat index of the unit that made it; the side for the domain.
         areas: Area of every cell, in units of the plane.
         layers: Indices of the layers whose patterns are told apart.
-        convex: Whether all cells are convex; not so for one deeper layer alone.
         counts: Cells after each layer, layers in order.
         complete: Whether the whole domain was finished.
         finished_area: Share of the domain's area that was finished, 0 to 1.
@@ -71,7 +70,6 @@ class Partition:
     edge_unit: Int[Tensor, " edges"]
     areas: Float[Tensor, " cells"]
     layers: tuple[int, ...]
-    convex: bool
     counts: tuple[int, ...]
     complete: bool
     finished_area: float

@@ -29,7 +29,8 @@ class Branch:
         """Return every node's codes on one of the last stage's cells."""
         found: dict[int, np.ndarray] = {}
         for stage in reversed(self.stages):
-            found[stage.node] = stage.codes(cell)
+            if stage.node >= 0:
+                found[stage.node] = stage.codes(cell)
             if stage.parents is not None:
                 cell = int(stage.parents[cell])
         return found
@@ -45,7 +46,6 @@ class CellCodes:
         plane: The plane.
         branches: Groups of cells that were cut together.
         starts: First cell of every branch, and the number of cells.
-        places: Place in its branch of every cell, or nothing if they are in order.
     """
 
     region: Polyhedral

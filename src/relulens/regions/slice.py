@@ -1,25 +1,23 @@
 """All linear regions of a network on a polygon of a plane through input space."""
 
-import numpy as np
+from collections.abc import Callable, Iterator
+
 import torch
 
-from relulens.errors import ShapeError
+from relulens.errors import InvalidArgumentError, ShapeError
 from relulens.graph.convert import converted
-from relulens.graph.network import Network, last_uses
-from relulens.graph.nodes import Affine, Input, Maximum, TwoSlope
+from relulens.graph.network import Network
 from relulens.graph.polyhedral import Polyhedral, polyhedral
 from relulens.graph.tolerances import Tolerances
-from relulens.numerics.kernels import planar
 from relulens.regions.partition import Partition
-from relulens.regions.partition_codes import Branch, CellCodes
 from relulens.regions.plane import Plane
-from relulens.regions.slice_basis import Basis, Combined
-from relulens.regions.slice_certificate import SliceCertificate
+from relulens.regions.slice_basis import Basis
 from relulens.regions.slice_domain import convex_polygon
-from relulens.regions.slice_exact import ExactSigns
-from relulens.regions.slice_maximum import maximum_stage
-from relulens.regions.slice_mesh import compacted, polygon_mesh
-from relulens.regions.slice_stage import State, two_slope_stage
+from relulens.regions.slice_exact import ExactSigns, Spent
+from relulens.regions.slice_mesh import polygon_mesh
+from relulens.regions.slice_result import Asked, partition_of
+from relulens.regions.slice_stage import State
+from relulens.regions.slice_walk import Walk
 
 
 def slice_partition(
@@ -28,32 +26,109 @@ def slice_partition(
     domain: object,
     /,
     *,
-    tol: Tolerances = Tolerances(),
+    layers: int | str | None = None,
+    budget: float | None = None,
+    cells: int | None = None,
+    tol: Tolerances = Tolerances(),  # noqa: B008
     exact_seconds: float = 60.0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Partition:
     """Return all linear regions of a network on a convex polygon of a plane.
+
+    The network is walked node by node. A cell on which a unit changes sign is split
+    along a chord, and all that decides how is signs at vertices and the order of
+    crossings; signs that rounding leaves open are decided in whole numbers.
 
     Args:
         network: The network; every node that its output needs is piecewise affine.
         plane: The plane through input space.
         domain: Corners of the polygon [k, 2] in plane coordinates.
-        exact_seconds: Time for decisions that rounding leaves open.
+        layers: The last layer to cut by, an index or a name: the patterns of layers up
+            to this one are told apart. All layers by default.
+        budget: Seconds after which the parts finished so far are returned.
+        cells: Finished cells at which the walk stops, likewise.
+        tol: ``sign`` caps what is taken for rounding, which in deep networks no
+            useful bound exists for.
+        exact_seconds: Time for exact decisions; the certificate counts what is left.
+        progress: Called with thousandths of the area finished, and 1000.
 
     Returns:
         The cells as a planar graph, with patterns, maps and evidence.
 
     Raises:
         NotPolyhedralError: Smooth or coupled nodes are among the output's ancestors.
-        InvalidArgumentError: The domain is not a convex polygon with an area.
+        InvalidArgumentError: The domain is not a convex polygon with an area, or a
+            budget is not positive.
         NotFiniteError: A number is NaN or infinite.
         ShapeError: The plane lies in another space than the network's inputs.
+        UnknownNameError: No layer has this name.
+        SolverError: Signs left to rounding contradict each other.
+
+    Cost:
+        One product per layer over the vertices, and time and memory in proportion to
+        the cells; the first call in a fresh installation compiles for half a minute.
 
     Example:
         >>> from relulens.importers.layers import from_layers
-        >>> network = from_layers([([[1.0, 0.0], [0.0, 1.0]], None), ([[1.0, 1.0]], None)])
-        >>> plane = Plane([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
+        >>> first = [[1.0, 0.0], [0.0, 1.0]]
+        >>> network = from_layers([(first, None), ([[1.0, 1.0]], None)])
+        >>> plane = Plane([0.0, 0.0], first)
         >>> slice_partition(network, plane, [[-1, -1], [1, -1], [1, 1], [-1, 1]]).count
         4
+    """
+    asked = _asked(network, plane, domain, layers)
+    walk, start = _begun(asked, tol, exact_seconds, budget, cells)
+    done = 0.0
+    finished: list[State] = []
+    with torch.no_grad():
+        for state in walk.states(start):
+            state.values.clear()
+            finished.append(state)
+            if progress is not None:
+                done += state.mesh.area()
+                progress(int(1000 * done / asked.area), 1000)
+    return partition_of(asked, walk, finished, start.exact.spent)
+
+
+def slice_cells(
+    network: Network,
+    plane: Plane,
+    domain: object,
+    /,
+    *,
+    layers: int | str | None = None,
+    tol: Tolerances = Tolerances(),  # noqa: B008
+    exact_seconds: float = 60.0,
+) -> Iterator[Partition]:
+    """Give a slice's linear regions in parts, so that memory stays bounded.
+
+    Args:
+        network: The network.
+        plane: The plane through input space.
+        domain: Corners of the polygon [k, 2] in plane coordinates.
+        layers: The last layer to cut by, as in ``slice_partition``.
+        tol: As in ``slice_partition``.
+        exact_seconds: As in ``slice_partition``.
+
+    Yields:
+        Partitions of neighbouring cells; together they are the whole slice. Vertices
+        and edges between two parts are in both.
+    """
+    asked = _asked(network, plane, domain, layers)
+    walk, start = _begun(asked, tol, exact_seconds, None, None)
+    with torch.no_grad():
+        for state in walk.states(start):
+            state.values.clear()
+            yield partition_of(asked, walk, [state], start.exact.spent, part=True)
+
+
+def _asked(
+    network: Network, plane: Plane, domain: object, layers: int | str | None
+) -> Asked:
+    """Check a question.
+
+    Raises:
+        ShapeError: The plane lies in another space than the network's inputs.
     """
     if tuple(plane.origin.shape) != network.input_shape:
         raise ShapeError(
@@ -62,111 +137,52 @@ def slice_partition(
             network.input_shape,
             "Make the plane from points of the network's input shape.",
         )
-    wide = converted(network, torch.float64, torch.device("cpu"))
-    region = polyhedral(wide, wide.output, question="a slice's partition")
     polygon = convex_polygon(domain)
-    mesh = polygon_mesh(polygon)
+    wide = converted(network, torch.float64, torch.device("cpu"))
+    question = "which linear regions a slice has"
+    whole: Polyhedral | None = None
+    if layers is None:
+        region = whole = polyhedral(wide, wide.output, question=question)
+    else:
+        place = wide.layer_index(layers)
+        end = wide.layers[place].output
+        region = polyhedral(wide, end, question=question)
+    return Asked(
+        network=network, region=region, whole=whole, plane=plane, polygon=polygon
+    )
+
+
+def _begun(
+    asked: Asked,
+    tol: Tolerances,
+    exact_seconds: float,
+    budget: float | None,
+    cells: int | None,
+) -> tuple[Walk, State]:
+    """Return the walk and the state it starts from.
+
+    Raises:
+        InvalidArgumentError: A budget is not positive.
+    """
+    for name, value in (("budget", budget), ("cells", cells)):
+        if value is not None and not value > 0:
+            raise InvalidArgumentError(
+                f"cannot cut a slice: {name} is {value}, and must be above 0. Leave it"
+                " out to finish the slice."
+            )
+    mesh = polygon_mesh(asked.polygon)
     exact = ExactSigns(
-        region=region, plane=plane, corners=polygon, seconds=exact_seconds
+        region=asked.region,
+        plane=asked.plane,
+        corners=asked.polygon,
+        spent=Spent(seconds=exact_seconds),
     )
     state = State(
-        mesh=mesh, basis=Basis.of_places(mesh.places, tol.sign), exact=exact, stages=[]
+        mesh=mesh,
+        basis=Basis.of_places(mesh.places, tol.sign),
+        exact=exact,
+        stages=[],
+        values={},
     )
-    with torch.no_grad():
-        counts = _walk(region, state, plane)
-    return _result(network, plane, polygon, region, state, counts)
-
-
-def _walk(region: Polyhedral, state: State, plane: Plane) -> dict[int, int]:
-    """Cut by every nonlinear node in order; return the cells after each."""
-    last = max((index for index, _ in region.nonlinear()), default=-1)
-    free = last_uses(region.network.nodes, frozenset(region.nodes))
-    values: dict[int, Combined] = {}
-    counts: dict[int, int] = {}
-    for index, node in region.nodes.items():
-        if index > last:
-            break
-        match node:
-            case Input():
-                values[index] = state.basis.on_plane(plane)
-            case Affine():
-                values[index] = state.basis.affine(node, values)
-            case TwoSlope():
-                value = two_slope_stage(
-                    state, index, node, values[node.source], last=index == last
-                )
-                counts[index] = state.mesh.cells
-                if value is not None:
-                    values[index] = value
-            case Maximum():
-                values[index] = maximum_stage(state, index, node, values[node.source])
-                counts[index] = state.mesh.cells
-        for spent in free.get(index, ()):
-            values.pop(spent, None)
-    return counts
-
-
-def _result(
-    network: Network,
-    plane: Plane,
-    polygon: np.ndarray,
-    region: Polyhedral,
-    state: State,
-    counts: dict[int, int],
-) -> Partition:
-    mesh = compacted(state.mesh)
-    areas = planar.cell_areas(mesh.places, mesh.offsets, mesh.corners)
-    layer_of = {
-        index: place
-        for place, layer in enumerate(network.layers)
-        for index in layer.nodes
-    }
-    table = np.full(len(network.nodes) + 1, -1)
-    for index, place in layer_of.items():
-        table[index] = place
-    whole = float(
-        planar.cell_areas(
-            polygon, np.array([0, len(polygon)]), np.arange(len(polygon))
-        )[0]
-    )
-    codes = CellCodes(
-        region=region,
-        whole=None,
-        plane=plane,
-        branches=[Branch(stages=state.stages)],
-        starts=np.array([0, mesh.cells]),
-    )
-    used = sorted({layer_of[index] for index in counts})
-    per_layer = [
-        max(counts[i] for i in network.layers[place].nodes if i in counts)
-        for place in used
-    ]
-    certificate = SliceCertificate(
-        area=whole,
-        area_difference=float(areas.sum()) - whole,
-        euler=len(mesh.places) - len(mesh.edges) + mesh.cells,
-        exact_signs=state.exact.decided,
-        undecided_signs=state.exact.undecided,
-        largest_error=float(mesh.errors.max()),
-    )
-    return Partition(
-        network=network,
-        plane=plane,
-        domain=torch.from_numpy(polygon),
-        vertices=torch.from_numpy(mesh.places),
-        offsets=torch.from_numpy(mesh.offsets),
-        indices=torch.from_numpy(mesh.corners),
-        cell_edges=torch.from_numpy(mesh.borders),
-        edges=torch.from_numpy(mesh.edges),
-        edge_cells=torch.from_numpy(mesh.sides),
-        edge_layer=torch.from_numpy(table[mesh.makers[:, 0]]),
-        edge_unit=torch.from_numpy(mesh.makers[:, 1].astype(np.int64)),
-        areas=torch.from_numpy(areas),
-        layers=tuple(used),
-        convex=True,
-        counts=tuple(per_layer),
-        complete=True,
-        finished_area=1.0,
-        certificate=certificate,
-        codes=codes,
-    )
+    walk = Walk(region=asked.region, plane=asked.plane, seconds=budget, most=cells)
+    return walk, state

@@ -6,14 +6,16 @@ applied to the coefficients alone, and values at vertices are one matrix product
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from relulens.graph.linear_map import LinearMap
 from relulens.graph.nodes import Affine
+from relulens.graph.sharing import shares_memory
 from relulens.regions.plane import Plane
 from relulens.regions.slice_mesh import Mesh
 
@@ -29,6 +31,9 @@ _SHORT = 1e-6
 
 _SAFETY = 8.0
 """Times the steepest slope seen along an edge that stands for the steepest there is."""
+
+_SLOPES = 256
+"""Longest edges along which slopes are looked at where values are at hand."""
 
 _ROWS = 4_000_000
 """Numbers of a table that is made for that at once."""
@@ -61,6 +66,8 @@ class Basis:
         trust: Rounding, in parts of the sum of absolute terms, past which the proved
             bound is not followed: it grows geometrically with depth, rounding does not.
         proved: Whether the proved bound was followed everywhere.
+        direct: Whether parts of nodes are their values at the vertices instead.
+        absolutes: Absolute maps made so far, by the identity of the map.
     """
 
     values: Floats
@@ -69,6 +76,8 @@ class Basis:
     largest: Floats
     trust: float
     proved: bool = True
+    direct: bool = False
+    absolutes: dict[int, LinearMap] = field(default_factory=dict)
 
     @classmethod
     def of_places(cls, places: Floats, trust: float) -> "Basis":
@@ -114,7 +123,8 @@ class Basis:
     def affine(self, node: Affine, read: dict[int, Combined]) -> Combined:
         """Return the value of an affine node from those it reads."""
         shape = node.shape
-        rows = max([read[t.source].parts.shape[0] for t in node.terms], default=3)
+        least = len(self.values) if self.direct else 3
+        rows = max([read[t.source].parts.shape[0] for t in node.terms], default=least)
         total: Tensor | None = None
         error = torch.zeros(shape, dtype=torch.float64)
         size = torch.zeros(shape, dtype=torch.float64)
@@ -123,7 +133,10 @@ class Basis:
             part = term.map.apply(value.parts)
             total = _sum(total, part, rows)
             both = torch.stack([value.error, value.size])
-            reach = term.map.absolute().map.apply(both)
+            key = id(term.map)
+            if key not in self.absolutes:
+                self.absolutes[key] = term.map.absolute().map
+            reach = self.absolutes[key].apply(both)
             terms = math.prod(term.map.in_shape) if not term.map.rows_single else 1
             error += reach[0] + ROUND * min(terms, _fan(term.map)) * reach[1]
             size += reach[1]
@@ -131,8 +144,12 @@ class Basis:
             total = torch.zeros((rows, *shape), dtype=torch.float64)
         if node.bias is not None:
             bias = node.bias.to(torch.float64)
-            total = total.clone()
-            total[0] += bias
+            # The map may have given its argument back.
+            total = total.clone() if _lent(total, read, node) else total
+            if self.direct:
+                total += bias
+            else:
+                total[0] += bias
             size = size + bias.abs()
         error += ROUND * (len(node.terms) + 1) * size
         return Combined(total, error, size)
@@ -144,6 +161,8 @@ class Basis:
             value: The node's value.
             mesh: The mesh; its cells say which functions can add up to an error.
         """
+        if self.direct:
+            return self._direct(value, mesh)
         parts = value.parts.flatten(1)
         m = parts.shape[0]
         z = torch.from_numpy(self.values[:, :m]) @ parts
@@ -168,6 +187,17 @@ class Basis:
                 steep = torch.minimum(steep, _SAFETY * _observed(z, mesh))
         return z.numpy(), torch.stack([rounding, steep]).numpy()
 
+    def _direct(self, value: Combined, mesh: Mesh) -> tuple[Floats, Floats]:
+        """Return values at vertices that are at hand, with rounding and steepness."""
+        z = value.parts.flatten(1)
+        rounding = value.error.flatten() + 2 * ROUND * value.size.flatten()
+        if z.shape[1]:
+            trusted = self.trust * z.abs().max(0).values
+            self.proved = self.proved and not bool((rounding > trusted).any())
+            rounding = torch.minimum(rounding, trusted)
+        steep = _SAFETY * _observed(z, mesh, _SLOPES)
+        return z.numpy(), torch.stack([rounding, steep]).numpy()
+
     def _reach_of_cells(self, scale: Tensor, mesh: Mesh) -> Tensor:
         """Return errors and steepness by the functions that are not zero on a cell.
 
@@ -190,13 +220,23 @@ class Basis:
         return reach
 
 
-def _observed(z: Tensor, mesh: Mesh) -> Tensor:
+def _lent(total: Tensor, read: dict[int, Combined], node: Affine) -> bool:
+    """Tell whether a sum lies in the memory of what was read."""
+    return (
+        any(shares_memory(total, read[term.source].parts) for term in node.terms)
+        or not total.is_contiguous()
+    )
+
+
+def _observed(z: Tensor, mesh: Mesh, most: int | None = None) -> Tensor:
     """Return the steepest slopes of functions along edges that are not tiny."""
     along = mesh.places[mesh.edges[:, 1]] - mesh.places[mesh.edges[:, 0]]
     far = np.hypot(along[:, 0], along[:, 1])
     kept = np.flatnonzero(far > _SHORT * far.max())
+    if most is not None and len(kept) > most:
+        kept = kept[np.argpartition(-far[kept], most)[:most]]
     steepest = torch.zeros(z.shape[1], dtype=torch.float64)
-    per = max(_ROWS // z.shape[1], 1)
+    per = max(_ROWS // max(z.shape[1], 1), 1)
     for start in range(0, len(kept), per):
         part = kept[start : start + per]
         ends = torch.from_numpy(mesh.edges[part])

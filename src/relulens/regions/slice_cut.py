@@ -128,7 +128,7 @@ def cut(
     if made[15]:
         raise SolverError(
             f"cannot cut the slice: the signs at the corners of {made[15]} of its"
-            f" {mesh.cells} cells contradict each other, after {exact.undecided} signs"
+            f" {mesh.cells} cells contradict each other, after {exact.spent.undecided} signs"
             " were left to rounding. Give exact decisions more time."
         )
     return _finished(made, cuts, mesh_origin_of(made, functions, origin)[0])
@@ -157,8 +157,12 @@ def _answers(
             continue
         unit, other = functions.unit, functions.other
         node = functions.node
-        place = exact.crossing((p, q), node, unit[rival], other[rival], origin)
-        sign = exact.sign_at(place, node, unit[k], other[k])
+        sign = None
+        if exact.ready():
+            place = exact.crossing((p, q), node, unit[rival], other[rival], origin)
+            sign = exact.sign_at(place, node, unit[k], other[k])
+        else:
+            exact.spent.undecided += 1
         # What time did not allow to decide is taken as one place.
         known[key] = 0 if sign is None else sign
     return known
@@ -259,6 +263,9 @@ def _order_exactly(
     """Sort runs of cuts whose order is in doubt, and join those at one place."""
     unit, place, slack, steep, edge = cuts
     node = functions.node
+    if not exact.ready():
+        exact.spent.undecided += len(doubts)
+        return
     for run in np.split(doubts, np.flatnonzero(np.diff(doubts) > 1) + 1):
         ends = tuple(int(v) for v in mesh.edges[edge[run[0]]])
         # A run may hold cuts of two edges only if the first edge's last is in it.

@@ -9,10 +9,27 @@ import numpy as np
 from relulens.graph.polyhedral import Polyhedral
 from relulens.regions.exact import ExactValues, Whole, between, whole_numbers
 from relulens.regions.plane import Plane
-from relulens.regions.slice_mesh import Origin
+from relulens.regions.slice_mesh import ABOVE, Origin
 
 _ENTRIES = 20_000_000
 """Products of one exact evaluation past which a sign is left undecided."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Spent:
+    """What exact decisions have taken.
+
+    Attributes:
+        seconds: Time that they may take in all.
+        used: Time they have taken.
+        decided: Signs decided.
+        undecided: Signs left to their floats, as the time was used up.
+    """
+
+    seconds: float
+    used: float = 0.0
+    decided: int = 0
+    undecided: int = 0
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -26,19 +43,15 @@ class ExactSigns:
         region: The network, piecewise affine.
         plane: The plane.
         corners: The domain's corners [k, 2].
-        seconds: Time that exact decisions may take in all.
-        used: Time they have taken.
-        decided: Signs decided.
-        undecided: Signs left to their floats, as the time was used up.
+        spent: What exact decisions have taken so far, shared by all parts of a slice.
+        above: Of the cells that these are a part of, whose vertices are the first.
     """
 
     region: Polyhedral
     plane: Plane
     corners: np.ndarray
-    seconds: float
-    used: float = 0.0
-    decided: int = 0
-    undecided: int = 0
+    spent: "Spent"
+    above: "tuple[ExactSigns, Origin] | None" = None
     _values: ExactValues | None = None
     _affordable: bool = True
     _places: dict[int, list[int]] = field(default_factory=dict)
@@ -47,7 +60,9 @@ class ExactSigns:
 
     def __post_init__(self) -> None:
         """Prepare the plane in whole numbers."""
-        self._values = ExactValues(self.region)
+        self._values = (
+            ExactValues(self.region) if self.above is None else self.above[0]._values  # noqa: SLF001
+        )
         rows = [self.plane.origin, *self.plane.directions]
         flat = [float(v) for row in rows for v in row.flatten()]
         numbers, shift = whole_numbers(flat)
@@ -55,6 +70,9 @@ class ExactSigns:
         # A homogeneous point (s, t, w) stands for the input over w * 2**shift.
         self._axes = (numbers[:size], numbers[size : 2 * size], numbers[2 * size :])
         self._shift = shift
+        if self.above is not None:
+            self._affordable = self.above[0]._affordable  # noqa: SLF001
+            return
         work = sum(
             term.map.entries()
             for node in self.region.nodes.values()
@@ -70,7 +88,9 @@ class ExactSigns:
         if known is not None:
             return known
         node = int(origin.node[vertex])
-        if node < 0:
+        if node == ABOVE and self.above is not None:
+            made = self.above[0].place(int(origin.unit[vertex]), self.above[1])
+        elif node < 0:
             corner = self.corners[int(origin.unit[vertex])]
             (s, t), shift = whole_numbers([float(v) for v in corner])
             made = [s, t, 1 << shift]
@@ -86,7 +106,10 @@ class ExactSigns:
     ) -> list[int]:
         """Return the point between two vertices where a function is zero."""
         u, w = (self.place(v, origin) for v in ends)
-        zu, zw = (self._value(p, v, node, unit, other) for p, v in zip((u, w), ends))
+        zu, zw = (
+            self._value(p, v, node, unit, other)
+            for p, v in zip((u, w), ends, strict=True)
+        )
         # Values at homogeneous points are multiplied by the last number of the point.
         return between(u, w, zu, zw)
 
@@ -99,8 +122,8 @@ class ExactSigns:
         start = perf_counter()
         place = self.place(vertex, origin)
         value = self._value(place, vertex, node, unit, other)[0][0]
-        self.used += perf_counter() - start
-        self.decided += 1
+        self.spent.used += perf_counter() - start
+        self.spent.decided += 1
         return (value > 0) - (value < 0)
 
     def sign_at(self, place: list[int], node: int, unit: int, other: int) -> int | None:
@@ -109,15 +132,19 @@ class ExactSigns:
             return None
         start = perf_counter()
         value = self._value(place, None, node, unit, other)[0][0]
-        self.used += perf_counter() - start
-        self.decided += 1
+        self.spent.used += perf_counter() - start
+        self.spent.decided += 1
         return (value > 0) - (value < 0)
 
     def _ready(self) -> bool:
-        if self._affordable and self.used < self.seconds:
+        if self.ready():
             return True
-        self.undecided += 1
+        self.spent.undecided += 1
         return False
+
+    def ready(self) -> bool:
+        """Tell whether there is time for exact decisions."""
+        return self._affordable and self.spent.used < self.spent.seconds
 
     def _value(
         self, place: list[int], vertex: int | None, node: int, unit: int, other: int

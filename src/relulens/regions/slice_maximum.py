@@ -57,9 +57,9 @@ def maximum_stage(state: State, index: int, node: Maximum, read: Combined) -> Co
     bits, cuts = ups, any_change(signs)
     if cuts:
         made = cut(mesh, functions, signs, index, state.exact, active)
-        state.mesh, parents, bits = made.mesh, made.parents, made.codes
+        parents, bits = made.parents, made.codes
         values = extended(values, made)
-        state.basis.extend_rows(extended(state.basis.values, made))
+        state.grow(made)
     won = planar_maximum.winners(parents, bits, alive, contest.groups, contest.pairs)
     if cuts:
         joined = _joined(state.mesh, index, won, len(mesh.places))
@@ -69,13 +69,22 @@ def maximum_stage(state: State, index: int, node: Maximum, read: Combined) -> Co
     state.stages.append(
         Stage(
             node=index,
-            code=contest.code,
+            code=contest.code.astype(np.int32),
             varied=contest.varied,
-            winners=contest.entries[won],
+            winners=contest.entries.astype(np.int32)[won],
             parents=parents if cuts else None,
         )
     )
+    if state.basis.direct:
+        return _direct_value(node, read)
     return _value(state, node, read, contest, values, limits)
+
+
+def _direct_value(node: Maximum, read: Combined) -> Combined:
+    """Return the maximum where values at vertices are at hand."""
+    both = torch.stack([read.error, read.size])
+    error, size = node.groups.largest(both)[0]
+    return Combined(node.groups.largest(read.parts)[0], error, size)
 
 
 def _contest(
@@ -136,6 +145,9 @@ def _pairs(state: State, node: Maximum, read: Combined, contest: _Contest) -> Fu
     apart = Combined(
         parts[:, one] - parts[:, two], error[one] + error[two], size[one] + size[two]
     )
+    if state.basis.direct:
+        flat = read.parts.flatten(1)
+        apart.parts = flat[:, one] - flat[:, two]
     values, limits = state.basis.at_vertices(apart, state.mesh)
     return Functions(
         node=node.source, unit=one, other=two, values=values, limits=limits

@@ -5,11 +5,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from relulens.numerics.kernels import planar
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
 OUTSIDE = -1
+ABOVE = -2
+"""Stands for the node of a vertex that a part of a mesh has from the whole."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -48,7 +52,8 @@ class Mesh:
         places: Vertices in plane coordinates [V, 2].
         errors: Bounds on the error of each coordinate of a vertex [V].
         edges: Vertices of every edge [E, 2].
-        makers: Stage and unit that made every edge [E, 2]; stage -1 is the domain.
+        makers: Stage and unit that made every edge, and the seam it lies on [E, 3];
+            stage -1 is the domain, seam -1 none.
         blurs: Bounds on the error of every edge's line, across it [E].
         offsets: Where every cell starts in the next two [C + 1].
         corners: Vertices of every cell, counter-clockwise.
@@ -73,6 +78,10 @@ class Mesh:
         """Number of cells."""
         return self.offsets.shape[0] - 1
 
+    def area(self) -> float:
+        """Return the area of all cells."""
+        return float(planar.cell_areas(self.places, self.offsets, self.corners).sum())
+
 
 def polygon_mesh(polygon: Floats) -> Mesh:
     """Return the mesh of one cell, a counter-clockwise polygon [k, 2]."""
@@ -83,7 +92,7 @@ def polygon_mesh(polygon: Floats) -> Mesh:
         places=polygon.copy(),
         errors=np.zeros(count),
         edges=np.stack([around, np.roll(around, -1)], axis=1),
-        makers=np.stack([none, around], axis=1).astype(np.int32),
+        makers=np.stack([none, around, none], axis=1).astype(np.int32),
         blurs=np.zeros(count),
         offsets=np.array([0, count]),
         corners=around.copy(),
@@ -113,3 +122,9 @@ def compacted(mesh: Mesh) -> Mesh:
         edges=number[mesh.edges],
         corners=number[mesh.corners],
     )
+
+
+def polygon_area(polygon: Floats) -> float:
+    """Return the area of a counter-clockwise polygon [k, 2]."""
+    x, y = (polygon - polygon[0]).T
+    return 0.5 * float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum())

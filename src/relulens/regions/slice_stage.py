@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from relulens.graph.freeze import two_slope_value
 from relulens.graph.nodes import TwoSlope
 from relulens.numerics.kernels import planar
 from relulens.regions.slice_basis import ROUND, Basis, Combined
@@ -38,7 +39,7 @@ class Stage:
 
     def codes(self, cell: int) -> Integers:
         """Return the codes of all entries on one cell."""
-        code = self.code.copy()
+        code = self.code.astype(np.int64)
         if self.bits is not None and len(self.varied):
             flags = np.unpackbits(self.bits[cell].view(np.uint8), bitorder="little")
             code[self.varied] = flags[: len(self.varied)]
@@ -56,12 +57,26 @@ class State:
         basis: The basis functions at its vertices.
         exact: Decides what rounding leaves open.
         stages: What the nonlinear nodes so far do on the cells.
+        values: The values of nodes that are still read.
     """
 
     mesh: Mesh
     basis: Basis
     exact: ExactSigns
     stages: list[Stage]
+    values: dict[int, Combined]
+
+    def grow(self, made: Cut) -> None:
+        """Take the mesh of a cut, and extend what is known at its vertices."""
+        self.mesh = made.mesh
+        if self.basis.direct:
+            for value in self.values.values():
+                rows = extended(value.parts.flatten(1).numpy(), made)
+                shape = value.parts.shape[1:]
+                value.parts = torch.from_numpy(rows).reshape(-1, *shape)
+            self.basis.values = np.zeros((len(made.mesh.places), 0))
+        else:
+            self.basis.extend_rows(extended(self.basis.values, made))
 
 
 def two_slope_stage(
@@ -83,7 +98,7 @@ def two_slope_stage(
     on = low > margin
     varied = np.flatnonzero(~on & (high >= -margin))
     # A unit that is nowhere positive is off, also where it is zero.
-    code = on.astype(np.int64)
+    code = on.astype(np.int8)
     functions = Functions(
         node=node.source,
         unit=varied,
@@ -111,14 +126,16 @@ def two_slope_stage(
             parents=None if made is None else made.parents,
         )
     )
-    if made is not None:
-        state.mesh = made.mesh
     if last:
+        if made is not None:
+            state.mesh = made.mesh
         return None
     values = functions.values
     if made is not None:
         values = extended(values, made)
-        state.basis.extend_rows(extended(state.basis.values, made))
+        state.grow(made)
+    if state.basis.direct:
+        return _direct_value(node, read)
     return _two_slope_value(state, node, read, (code, varied), values, functions.limits)
 
 
@@ -135,6 +152,14 @@ def extended(rows: np.ndarray, made: Cut) -> np.ndarray:
     more[: len(rows)] = rows
     planar.mix_rows(more, len(rows), made.first, made.second, made.place)
     return more
+
+
+def _direct_value(node: TwoSlope, read: Combined) -> Combined:
+    """Return a two-slope node's value where values at vertices are at hand."""
+    gain = torch.maximum(node.negative.abs(), node.positive.abs()).to(torch.float64)
+    return Combined(
+        two_slope_value(node, read.parts), gain * read.error, gain * read.size
+    )
 
 
 def _two_slope_value(

@@ -278,7 +278,7 @@ def split_cells(
     from_k = np.empty(64, np.int64)
     lines = sub_first[-1]
     new_edges = np.empty((lines + 64, 2), np.int64)
-    new_makers = np.empty((lines + 64, 2), np.int32)
+    new_makers = np.full((lines + 64, makers.shape[1]), -1, np.int32)
     new_blurs = np.empty(lines + 64, np.float64)
     for e in range(edges.shape[0]):
         at = sub_first[e]
@@ -677,6 +677,7 @@ def split_cells(
             for i in range(made + 1):
                 new_edges[lines + i, 0] = lv[p] if i == 0 else xv[i - 1]
                 new_edges[lines + i, 1] = lv[q] if i == made else xv[i]
+                new_makers[lines + i, :] = -1
                 new_makers[lines + i, 0] = stage
                 new_makers[lines + i, 1] = units[unit]
                 new_blurs[lines + i] = blur[unit]

@@ -1,0 +1,130 @@
+"""Parts of a slice put together along their seams."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from relulens.regions.slice_mesh import Floats, Integers, Mesh
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Joined:
+    """The planar graph of all finished parts.
+
+    Attributes:
+        places: Vertices [V, 2].
+        errors: Bounds on the errors of their coordinates [V].
+        edges: Vertices of every edge [E, 2].
+        makers: Stage, unit and seam of every edge [E, 3].
+        sides: Cells left and right [E, 2], -1 outside.
+        offsets: Where cells start in the next two [C + 1].
+        corners: Vertices of the cells.
+        borders: Edge from every corner to the next.
+        open_edges: Edges of the unfinished area's border.
+        unmatched: Edges of seams whose other side was cut otherwise; none if right.
+    """
+
+    places: Floats
+    errors: Floats
+    edges: Integers
+    makers: Integers
+    sides: Integers
+    offsets: Integers
+    corners: Integers
+    borders: Integers
+    open_edges: int
+    unmatched: int
+
+
+def joined(meshes: Sequence[Mesh]) -> Joined:
+    """Return the parts as one planar graph, vertices on seams shared."""
+    counts = [(len(m.places), len(m.edges), m.cells, len(m.corners)) for m in meshes]
+    starts = np.concatenate([[[0] * 4], np.cumsum(counts, axis=0)])
+    whole = Joined(
+        places=np.concatenate([m.places for m in meshes]),
+        errors=np.concatenate([m.errors for m in meshes]),
+        edges=_shifted([m.edges for m in meshes], starts[:, 0]),
+        makers=np.concatenate([m.makers for m in meshes]),
+        sides=_shifted([m.sides for m in meshes], starts[:, 2]),
+        offsets=np.concatenate([
+            [0],
+            *(m.offsets[1:] + s for m, s in zip(meshes, starts[:, 3])),
+        ]),
+        corners=_shifted([m.corners for m in meshes], starts[:, 0]),
+        borders=_shifted([m.borders for m in meshes], starts[:, 1]),
+        open_edges=0,
+        unmatched=0,
+    )
+    return whole if len(meshes) == 1 else _sewn(whole)
+
+
+def _shifted(arrays: Sequence[Integers], starts: Integers) -> Integers:
+    """Return numbers of several parts one after another; -1 stays."""
+    return np.concatenate([
+        np.where(a < 0, a, a + s) if s else a
+        for a, s in zip(arrays, starts, strict=False)
+    ])
+
+
+def _sewn(whole: Joined) -> Joined:
+    """Return the graph with the edges on both sides of every seam made one."""
+    left, right, lonely, unmatched = _matched(whole)
+    count, lines = len(whole.places), len(whole.edges)
+    one, two = whole.edges[left].ravel(), whole.edges[right].ravel()
+    graph = coo_array((np.ones(len(one), bool), (one, two)), shape=(count, count))
+    _, label = connected_components(graph, directed=False)
+    # Numbers in the order of first appearance, places of the first.
+    _, first, number = np.unique(label, return_index=True, return_inverse=True)
+    kept = np.ones(lines, bool)
+    kept[right] = False
+    renamed = np.arange(lines)
+    renamed[right] = left
+    new_edge = np.cumsum(kept) - 1
+    sides = whole.sides.copy()
+    sides[left, 1] = sides[right, 1]
+    return Joined(
+        places=whole.places[first],
+        errors=np.maximum.reduceat(
+            whole.errors[np.argsort(number, kind="stable")],
+            np.concatenate([[0], np.cumsum(np.bincount(number))[:-1]]),
+        ),
+        edges=number[whole.edges[kept]],
+        makers=whole.makers[kept],
+        sides=sides[kept],
+        offsets=whole.offsets,
+        corners=number[whole.corners],
+        borders=new_edge[renamed[whole.borders]],
+        open_edges=lonely,
+        unmatched=unmatched,
+    )
+
+
+def _matched(whole: Joined) -> tuple[Integers, Integers, int, int]:
+    """Return pairs of edges on the two sides of seams, and what has no partner."""
+    seam = whole.makers[:, 2]
+    on = np.flatnonzero((seam >= 0) & (whole.sides < 0).any(1))
+    side = (whole.sides[on, 0] < 0).astype(np.int64)
+    ends = whole.places[whole.edges[on]]
+    # All edges of a seam run the same way, so any one's direction sorts them.
+    _, first, group = np.unique(seam[on], return_index=True, return_inverse=True)
+    along = (ends[:, 1] - ends[:, 0])[first]
+    span = np.abs(along).argmax(1)[group]
+    sign = np.sign(along[np.arange(len(along)), np.abs(along).argmax(1)])[group]
+    middle = ends.mean(1)[np.arange(len(on)), span] * sign
+    order = np.lexsort((middle, side, group))
+    on, side, group = on[order], side[order], group[order]
+    size = len(first)
+    lefts = np.bincount(group[side == 0], minlength=size)
+    rights = np.bincount(group[side == 1], minlength=size)
+    good = (lefts == rights)[group]
+    lonely = ((lefts == 0) | (rights == 0))[group]
+    unmatched = int((~good & ~lonely).sum())
+    return (
+        on[good & (side == 0)],
+        on[good & (side == 1)],
+        int(lonely.sum()),
+        unmatched,
+    )
