@@ -3,7 +3,8 @@
 
 Singular values of the slope of a small trained network at one image: just before and
 just after two of its ReLUs, and after every layer. The figures are those of Behrmann's
-talk on the invertibility of ReLU networks, on scikit-learn's digits.
+talk on the invertibility of ReLU networks, on scikit-learn's digits. On CIFAR-10 with
+the talk's network: ``python scripts/cifar_network.py FOLDER``.
 """
 
 # %%

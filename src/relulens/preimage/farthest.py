@@ -7,6 +7,8 @@ from relulens.certificates.rounding import Array
 from relulens.numerics.interior_point import maximise
 
 _INSIDE = 1 - 1e-9
+WORK, MOST_STARTS = 6e9, 100
+"""Multiplications that starts may take by default, and how many there are at most."""
 
 
 def longest_step(G: Array, g: Array, z: Array) -> float:
@@ -19,7 +21,7 @@ def longest_step(G: Array, g: Array, z: Array) -> float:
 
 
 def farthest(
-    G: Array, g: Array, *, restarts: int, seed: int, rounds: int = 12
+    G: Array, g: Array, *, restarts: int | None, seed: int, rounds: int = 12
 ) -> tuple[Array, float]:
     """Return a point with ``G z <= g`` far from zero, by linear programs in turn.
 
@@ -29,7 +31,7 @@ def farthest(
     Args:
         G: Rows [p, q] of Euclidean norm one; the set is bounded.
         g: Slack at zero [p], nonnegative.
-        restarts: How many starts.
+        restarts: How many starts; by default 4 to 100, by size.
         seed: For the random ones.
         rounds: The most programs a start.
 
@@ -37,6 +39,9 @@ def farthest(
         The point and its Euclidean norm; both zero where no program converged.
     """
     best, length = np.zeros(G.shape[1]), 0.0
+    if restarts is None:
+        p, q = G.shape
+        restarts = int(min(MOST_STARTS, max(4, WORK // (80.0 * max(p * q * q, 1)))))
     for start in _starts(G, g, restarts, seed):
         z, size = _climb(G, g, start, rounds)
         if size > length:
@@ -67,8 +72,8 @@ def _starts(G: Array, g: Array, restarts: int, seed: int) -> list[Array]:
     generator = np.random.default_rng(seed)
     starts: list[Array] = []
     for count in range(restarts):
-        if count < min(2, 2 * q):
-            starts.append(axes[:, 0] * (1.0 if count % 2 == 0 else -1.0))
+        if count < min(restarts // 2, 2 * q):
+            starts.append(axes[:, count // 2] * (1.0 if count % 2 == 0 else -1.0))
         else:
             starts.append(generator.standard_normal(q))
     return starts

@@ -25,6 +25,9 @@ from relulens.preimage.question import Question, question
 from relulens.preimage.recession_span import RecessionSpan, recession_span
 from relulens.preimage.reduced import Reduced, reduced
 
+WORK = 4e11
+"""Multiplications that the bounding image's programs may take by default."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Samples:
@@ -102,7 +105,7 @@ class Geometry:
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class _Wanted:
     directions: Array
-    programs: int
+    programs: int | None
     samples: int
     seed: int
     progress: Callable[[int, int], None] | None
@@ -117,7 +120,7 @@ def preimage_geometry(
     scope: Literal["layer", "region"] | None = None,
     domain: object = None,
     directions: object = None,
-    programs: int = 200,
+    programs: int | None = None,
     samples: int = 0,
     tol: Tolerances | None = None,
     seed: int = 0,
@@ -136,7 +139,8 @@ def preimage_geometry(
         domain: As for ``preimage``.
         directions: Directions [k, columns] whose ranges are wanted.
         programs: The most linear programs that go into the bounding image; two for
-            every coordinate settle all.
+            every coordinate settle all. By default 200, and fewer on large pieces, so
+            that they take about half a minute; ``reason`` says how many were left out.
         samples: How many uniform samples of a bounded piece to draw.
         tol: ``tol.sign`` says which arguments are zero to rounding.
         seed: For the samples, and for the search for a far pair.
@@ -258,7 +262,10 @@ def _measured(asked: Question, piece: Reduced, wanted: _Wanted) -> Geometry:
     if q and bounded:
         climb(programs, middle, seed=wanted.seed)
     along = widths(programs, wanted.directions)
-    image = bounding_image(programs, middle, wanted.programs, wanted.progress)
+    budget = wanted.programs
+    if budget is None:
+        budget = _affordable(*piece.rows.shape)
+    image = bounding_image(programs, middle, budget, wanted.progress)
     verdict: Literal["singleton", "bounded", "unbounded"] = "unbounded"
     if bounded:
         verdict = "bounded" if q else "singleton"
@@ -278,18 +285,28 @@ def _measured(asked: Question, piece: Reduced, wanted: _Wanted) -> Geometry:
         lineality=torch.from_numpy((piece.basis @ free.lines).T.copy()),
         samples=_samples(piece, middle, wanted),
         programs=programs.solved,
-        reason="" if bounded and middle is not None else _missing(bounded, q),
+        reason=_missing(bounded, q, image, found=middle is not None),
     )
 
 
-def _missing(bounded: bool, q: int) -> str:
+def _affordable(p: int, q: int) -> int:
+    """Return how many linear programs [p, q] fit into the work allowed by default."""
+    return int(min(200, max(8, WORK // (20.0 * max(p * q * q, 1)))))
+
+
+def _missing(bounded: bool, q: int, image: Ranges, *, found: bool) -> str:
+    parts = []
     if not bounded:
-        return "no ellipsoid or samples: the piece is unbounded"
-    return (
-        ""
-        if q == 0
-        else "no ellipsoid: Newton steps did not reach the barrier's centre"
-    )
+        parts.append("no ellipsoid or samples: the piece is unbounded")
+    elif q and not found:
+        parts.append("no ellipsoid: Newton steps did not reach the barrier's centre")
+    left = int((~image.complete).sum())
+    if left:
+        parts.append(
+            f"the bounding image is coarse for {left} of {image.complete.numel()}"
+            " coordinates, pass more programs"
+        )
+    return "; ".join(parts)
 
 
 def _reach(middle: BarrierCentre | None, bounded: bool, q: int) -> float:

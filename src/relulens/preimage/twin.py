@@ -72,7 +72,7 @@ def twin(
     *,
     layer: int | str,
     domain: object = None,
-    restarts: int = 4,
+    restarts: int | None = None,
     tol: Tolerances | None = None,
     seed: int = 0,
 ) -> list[Twin]:
@@ -86,7 +86,8 @@ def twin(
         layer: Index into ``network.layers``, or any name.
         domain: A ``Box``, or a pair (A, b) for ``A x <= b``, that the twin lies in; the
             network's domain by default.
-        restarts: Starts of the search for the farthest point.
+        restarts: Starts of the search for the farthest point; by default 100 on small
+            sets and 4 on large ones.
         tol: ``tol.sign`` says which arguments are zero to rounding.
         seed: For the starts.
 
@@ -125,7 +126,7 @@ def _one(
     statement: Statement,
     weights: Weights,
     x: Tensor,
-    restarts: int,
+    restarts: int | None,
     seed: int,
 ) -> Twin:
     try:
@@ -163,7 +164,7 @@ def _moved(
     inside: Projected,
     slack: Array,
     turn: Array,
-    restarts: int,
+    restarts: int | None,
     seed: int,
 ) -> Twin:
     rows = inside.rows if turn.shape[0] == turn.shape[1] else inside.rows @ turn

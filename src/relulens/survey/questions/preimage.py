@@ -56,6 +56,9 @@ FARTHEST_COST = 20.0
 
 EVERYWHERE = Box(-math.inf, math.inf)
 
+STARTS = 4
+"""Starts of the search for a twin; it is one of many rows."""
+
 APART = 1e-6
 """A twin differs in an entry by more than this, relative to the input's largest."""
 
@@ -172,7 +175,9 @@ def _answers(network: Network, x: Tensor, layer: int | str) -> list[dict[str, ob
                 "reason_domain": held.reason,
             }
         if "singleton" not in {found.verdict, line.get("verdict_domain")}:
-            line |= _twin(twin(network, x[row : row + 1], layer=layer)[0])
+            line |= _twin(
+                twin(network, x[row : row + 1], layer=layer, restarts=STARTS)[0]
+            )
         lines.append(line)
     return lines
 
