@@ -242,10 +242,15 @@ class _Steps:
             mixed = _RELAX * w + (1 - _RELAX) * self.p
             before, self.p = self.p, self.problem.prox(mixed + self.u, 1 / self.rho)
             self.u = self.u + mixed - self.p
-        primal = (w - self.p).norm(dim=1)
-        dual = self.rho[:, 0] * (self.p - before).norm(dim=1)
-        factor = (primal * self.rho[:, 0] / dual.clamp(min=1e-300)).sqrt()
-        factor = torch.where((factor > 3) | (factor < 1 / 3), factor, 1.0)
+        # Residuals relative to what they are residuals of: with absolute ones, rows
+        # of small penalties take thirty times as many steps.
+        tiny = 1e-300
+        size = torch.maximum(w.norm(dim=1), self.p.norm(dim=1)).clamp(min=tiny)
+        force = (self.rho[:, 0] * self.u.norm(dim=1)).clamp(min=tiny)
+        primal = (w - self.p).norm(dim=1) / size
+        dual = self.rho[:, 0] * (self.p - before).norm(dim=1) / force
+        factor = (primal / dual.clamp(min=tiny)).sqrt()
+        factor = torch.where((factor > 2) | (factor < 0.5), factor, 1.0)
         factor = factor.clamp(0.1, 10)[:, None]
         self.rho, self.u = self.rho * factor, self.u / factor
 
