@@ -84,6 +84,9 @@ class Walk:
         limit = _PART if state.basis.direct else _WHOLE
         if cells > 64 and vertices * row > limit:
             return max(int(_START // row * cells / vertices), 32)
+        if state.basis.values.shape[1] > 4 * widest:
+            # More functions than entries: values at vertices are cheaper.
+            return cells
         if (self.seconds or self.most) and cells > 2 * _BUDGETED:
             return _BUDGETED
         return None
