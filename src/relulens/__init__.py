@@ -113,6 +113,8 @@ if TYPE_CHECKING:
     from relulens.robustness.output_bounds import output_bounds as output_bounds
     from relulens.robustness.sensitivity import Sensitivity as Sensitivity
     from relulens.robustness.sensitivity import sensitivity as sensitivity
+    from relulens.robustness.slope_maximum import SlopeMaximum as SlopeMaximum
+    from relulens.robustness.slope_maximum import slope_maximum as slope_maximum
     from relulens.robustness.sparse_attack import sparse_attack as sparse_attack
     from relulens.survey.survey import survey as survey
 
@@ -143,6 +145,7 @@ _HOMES: dict[str, str] = {
     "PropertyVerdict": "relulens.robustness.check_property",
     "RectifyingBias": "relulens.preimage.rectifying_bias",
     "Sensitivity": "relulens.robustness.sensitivity",
+    "SlopeMaximum": "relulens.robustness.slope_maximum",
     "Tolerances": "relulens.graph.tolerances",
     "Twin": "relulens.preimage.twin",
     "WellPosedness": "relulens.implicit.wellposedness",
@@ -199,6 +202,7 @@ _HOMES: dict[str, str] = {
     "sensitivity": "relulens.robustness.sensitivity",
     "singular_values": "relulens.local.spectrum",
     "slice_partition": "relulens.regions.slice",
+    "slope_maximum": "relulens.robustness.slope_maximum",
     "sparse_attack": "relulens.robustness.sparse_attack",
     "stability": "relulens.preimage.stability",
     "survey": "relulens.survey.survey",

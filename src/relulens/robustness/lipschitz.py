@@ -253,6 +253,8 @@ def _result(search: Search, budget: float) -> LipschitzBounds:
 
 
 def _method(search: Search, upper: float, first: float, interval: float) -> str:
+    if search.regions:
+        return f"all {search.regions} regions"
     if upper < first:
         what = "signs" if search.open is not None and search.open.splits else "boxes"
         return f"branch and bound over {search.boxes} {what}"

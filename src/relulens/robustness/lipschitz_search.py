@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from relulens.graph.domain import Box
 from relulens.graph.freeze import Frozen
 from relulens.graph.nodes import TwoSlope
+from relulens.regions.enumeration import linear_regions
 from relulens.robustness.lipschitz_boxes import Evaluated, evaluated
 from relulens.robustness.lipschitz_climb import Steepest, batch, climb, drawn
 from relulens.robustness.lipschitz_gates import Gates
@@ -21,6 +23,15 @@ BISECTED = 6
 
 LEAF = 6.0
 """Logarithm, base 2, of the most patterns of a box that are tried one by one."""
+
+ENUMERATED_UNITS = 64
+"""Most entries of the state for which it is tried to list all regions."""
+
+REGIONS_A_SECOND = 10_000
+"""How many are asked for in the time that is left; a few times more would be done."""
+
+PATIENCE = 0.25
+"""Share of the time before all regions are listed."""
 
 ROUNDING = 1e-12
 """Relative difference below which two slopes count as equal."""
@@ -84,6 +95,8 @@ class Search:
         thin: Patterns left out because their regions are thinner than ``THIN``.
         open: What is left.
         absent: Patterns that do not occur in the box.
+        enumerated: Whether it was tried to list all regions.
+        regions: How many there are, if that ended.
     """
 
     problem: Problem
@@ -98,6 +111,9 @@ class Search:
     thin: int = 0
     open: Open | None = None
     absent: set[bytes] = field(default_factory=set)
+    enumerated: bool = False
+    regions: int = 0
+    _enumerate_at: float = math.inf
 
     @property
     def limit(self) -> float:
@@ -131,12 +147,38 @@ class Search:
         self.open = self._bounded(low, high, splits, whole)
         if self.upper > self.limit:
             climb(self.steepest, self.source, 4096 if batch(problem) >= 256 else 256)
-        while self._close() and time.monotonic() < self.deadline:
+        self._enumerate_at = time.monotonic() + PATIENCE * self._left()
+        while self._close() and self._left() > 0:
+            if self._all_regions():
+                return
             some = self._taken()
             children = self._bounded(*_divided(some), some.upper.repeat(2))
             self.open = self.open.joined(children)
             if progress is not None:
                 progress(self.boxes, self.boxes + self.open.upper.numel())
+
+    def _left(self) -> float:
+        """Return the seconds that are left."""
+        return self.deadline - time.monotonic()
+
+    def _all_regions(self) -> bool:
+        """Enumerate all regions where that is quicker; tell whether it was done."""
+        problem = self.problem
+        if self.enumerated or time.monotonic() < self._enumerate_at:
+            return False
+        self.enumerated = True
+        few = problem.network.state_size <= ENUMERATED_UNITS
+        if not (few and bool(problem.free.all()) and problem.width <= BISECTED):
+            return False
+        most = int(REGIONS_A_SECOND * self._left())
+        box = Box(problem.low, problem.high)
+        found = linear_regions(problem.network, box, budget=max(1, most))
+        if not found.complete:
+            return False
+        self.regions = found.count
+        self.closed = float(self.steepest.offer(found.points).max())
+        self.open = self.open.take(torch.zeros(0, dtype=torch.int64))
+        return True
 
     def _close(self) -> bool:
         """Close what is low enough; tell whether anything is left."""
