@@ -59,6 +59,7 @@ class _FixedPoint(torch.autograd.Function):
     """Forward and backward of ``fixed_point``."""
 
     @staticmethod
+    # pyrefly: ignore[bad-override, missing-override-decorator]
     def forward(
         ctx: torch.autograd.function.FunctionCtx,
         A: Tensor,
@@ -78,22 +79,27 @@ class _FixedPoint(torch.autograd.Function):
         start = phi.value(b) if initial is None else initial.to(b)
         state = solved(turn, start, tolerances[0], turns)
         ctx.save_for_backward(A, b, state)
+        # pyrefly: ignore[missing-attribute]
         ctx.phi, ctx.tolerance, ctx.turns = phi, tolerances[1], turns
         return state
 
     @staticmethod
+    # pyrefly: ignore[bad-override, missing-override-decorator]
     def backward(
         ctx: torch.autograd.function.FunctionCtx, weights: Tensor
     ) -> tuple[Tensor | None, Tensor | None, None, None, None, None]:
         """Solve for the weights of b, and multiply."""
+        # pyrefly: ignore[missing-attribute]
         A, b, state = ctx.saved_tensors
-        slope = _slopes(ctx.phi, A, b, state)
+        # pyrefly: ignore[missing-attribute]
+        phi, tolerance, turns = ctx.phi, ctx.tolerance, ctx.turns
+        slope = _slopes(phi, A, b, state)
         given = slope * weights
 
         def turn(v: Tensor) -> Tensor:
             return torch.addcmul(given, v @ A, slope)
 
-        found = solved(turn, given, ctx.tolerance, ctx.turns)
+        found = solved(turn, given, tolerance, turns)
         return found.T @ state, found, None, None, None, None
 
 

@@ -137,7 +137,7 @@ def _newton_step(
     system[n, n], system[:n, n + 1], system[n + 1, :n] = corner, 1.0, 1.0
     right = np.concatenate([-slope, [-rise, 0.0]])
     try:
-        found = np.linalg.solve(system, right)
+        found = np.asarray(np.linalg.solve(system, right), dtype=np.float64)
     except LinAlgError:
         return None
     if not np.isfinite(found).all():
