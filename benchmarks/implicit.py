@@ -4,8 +4,10 @@ Run: python benchmarks/implicit.py [--quick] ; one thread, one process. n = 300 
 p = 784 inputs, 100 inputs a batch. Every method's tolerance starts at 1e-5 and is
 tightened by factors of three until the true relative error of its state (against
 float64) is at most 1e-5, and then until that of the gradient of A is at most 1e-4 in
-float32, 1e-6 in float64; "never" says that it does not get there. Seconds are processor time, the median of interleaved
-runs. Peers: pip install --no-deps -r benchmarks/peers.txt
+float32, 1e-6 in float64; "never" says that it does not get there.
+Seconds are processor time, the median of interleaved runs.
+
+Peers: pip install --no-deps -r benchmarks/peers.txt
 """
 
 import importlib.util
