@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from relulens.graph.linear_map import BYTE_LIMIT, check_bytes
 from relulens.graph.network import Network
 from relulens.graph.nodes import TwoSlope
 from relulens.graph.pieces import row_ranges
+
+Codes: TypeAlias = NDArray[np.integer]
 
 ROWS = 256
 """Inputs that are pushed through the network at once."""
@@ -41,7 +44,7 @@ class PatternDistance:
         """Return the number of first inputs."""
         return self.total.shape[0]
 
-    def __getitem__(self, place: object) -> Tensor:
+    def __getitem__(self, place: int | slice | tuple[int | slice, ...]) -> Tensor:
         """Return part of ``total``."""
         return self.total[place]
 
@@ -126,9 +129,9 @@ def pattern_distance(
     )
 
 
-def _packed(network: Network, x: Tensor) -> dict[str, tuple[NDArray, int]]:
+def _packed(network: Network, x: Tensor) -> dict[str, tuple[Codes, int]]:
     """Return the codes of all layers, two-valued ones as bits, and their sizes."""
-    parts: dict[str, list[NDArray]] = {}
+    parts: dict[str, list[Codes]] = {}
     sizes: dict[str, int] = {}
     wide: set[str] = _many_valued(network)
     for rows in row_ranges(x.shape[0], ROWS):
@@ -152,7 +155,7 @@ def _many_valued(network: Network) -> set[str]:
     }
 
 
-def _different(a: NDArray, b: NDArray, pairwise: bool) -> NDArray[np.int64]:
+def _different(a: Codes, b: Codes, pairwise: bool) -> NDArray[np.int64]:
     """Return how many codes differ, of bits packed in bytes or of numbers."""
     bits = a.dtype == np.uint8
     if not pairwise:
@@ -164,7 +167,7 @@ def _different(a: NDArray, b: NDArray, pairwise: bool) -> NDArray[np.int64]:
     return result
 
 
-def _count(a: NDArray, b: NDArray, bits: bool) -> NDArray[np.int64]:
+def _count(a: Codes, b: Codes, bits: bool) -> NDArray[np.int64]:
     if bits:
         return np.bitwise_count(a ^ b).sum(axis=-1, dtype=np.int64)
     return (a != b).sum(axis=-1, dtype=np.int64)

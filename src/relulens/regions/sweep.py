@@ -84,31 +84,29 @@ class Sweep:
         Args:
             visit: Called with a node's index once all cells were cut by it.
         """
-        order = sorted(self.region.nodes)
         last = max((index for index, _ in self.region.nonlinear()), default=-1)
+        order = [index for index in sorted(self.region.nodes) if index <= last]
         for index in order:
-            if index > last:
-                return
+            if index == order[0]:
+                self._values[index] = self._input()
+                continue
             node = self.region.nodes[index]
-            match node:
-                case Input():
-                    self._values[index] = self._input()
-                    continue
-                case TwoSlope():
-                    self._two_slope(index, node)
-                case Maximum():
-                    self._maximum(index, node)
-                case _:
-                    pass
+            self._cut(index)
             if not self.complete:
                 return
-            if index == last:
-                visit(index)
-                return
-            self._values[index] = step(node, self._values, self._t(), self._absolutes)
-            self._free(index, order)
+            if index < last and not isinstance(node, Input):
+                value = step(node, self._values, self._t(), self._absolutes)
+                self._values[index] = value
+                self._free(index, order)
             if isinstance(node, TwoSlope | Maximum):
                 visit(index)
+
+    def _cut(self, index: int) -> None:
+        node = self.region.nodes[index]
+        if isinstance(node, TwoSlope):
+            self._two_slope(index, node)
+        elif isinstance(node, Maximum):
+            self._maximum(index, node)
 
     def _input(self) -> Rounded:
         held, n = self.complex, self.inputs
