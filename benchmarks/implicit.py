@@ -221,7 +221,7 @@ def certified(name: str, race: Race) -> None:
     parts = (race.A.detach(), race.B.detach())
     out = torch.zeros((1, STATES), dtype=race.A.dtype)
     model = rl.ImplicitModel(*parts, out)
-    rl.equilibrium(model, race.u[:1])
+    rl.equilibrium(model, race.u[:1], error=1e-5, relative=True)
 
     def run() -> rl.Equilibrium:
         return rl.equilibrium(model, race.u, error=1e-5, relative=True)
