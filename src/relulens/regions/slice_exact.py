@@ -61,7 +61,7 @@ class ExactSigns:
     def __post_init__(self) -> None:
         """Prepare the plane in whole numbers."""
         self._values = (
-            ExactValues(self.region) if self.above is None else self.above[0]._values  # noqa: SLF001
+            ExactValues(self.region) if self.above is None else self.above[0]._values
         )
         rows = [self.plane.origin, *self.plane.directions]
         flat = [float(v) for row in rows for v in row.flatten()]
@@ -71,7 +71,7 @@ class ExactSigns:
         self._axes = (numbers[:size], numbers[size : 2 * size], numbers[2 * size :])
         self._shift = shift
         if self.above is not None:
-            self._affordable = self.above[0]._affordable  # noqa: SLF001
+            self._affordable = self.above[0]._affordable
             return
         work = sum(
             term.map.entries()

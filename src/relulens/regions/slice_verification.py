@@ -1,0 +1,117 @@
+"""A partition checked against the network, without the code that made it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from relulens.graph.tolerances import Tolerances
+from relulens.local.pattern import activation_pattern
+from relulens.regions.partition import Partition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceVerification:
+    """What a check of a partition found.
+
+    Attributes:
+        verdict: ``"yes"`` if everything checked holds, ``"no"`` if something fails,
+            ``"undecided"`` if all that fails may be rounding.
+        euler: Vertices less edges plus cells; 1 if complete.
+        area_difference: The cells' area less the finished one's, in parts of it.
+        checked: Cells whose pattern was compared with an evaluation inside them.
+        other: Those where it differs although the point is clear of the border.
+        thin: Cells too thin for a float to lie clearly inside, not compared.
+        crossings: Inner edges whose two sides were compared.
+        same: Edges with the same pattern on both sides; none if right.
+    """
+
+    verdict: str
+    euler: int
+    area_difference: float
+    checked: int
+    other: int
+    thin: int
+    crossings: int
+    same: int
+
+
+def verified(
+    partition: Partition,
+    /,
+    *,
+    most: int = 2000,
+    seed: int = 0,
+    tol: Tolerances = Tolerances(),  # noqa: B008
+) -> SliceVerification:
+    """Check the sums, the patterns at points inside cells, and crossings of edges.
+
+    Args:
+        partition: The partition.
+        most: Cells, and edges, that are looked at; drawn at random if there are more.
+        seed: Of the draw.
+        tol: ``feasible`` is the part of the domain's size below which a cell is thin.
+
+    Cost:
+        One evaluation a cell and the patterns of up to three cells an item.
+    """
+    generator = np.random.default_rng(seed)
+    chosen = _drawn(generator, partition.count, most)
+    wide = np.array([_width(partition, int(i)) for i in chosen])
+    size = float((partition.domain.amax(0) - partition.domain.amin(0)).max())
+    sure = chosen[wide > tol.feasible * size]
+    other = _differing(partition, sure)
+    inner = np.flatnonzero((partition.edge_cells.numpy() >= 0).all(1))
+    crossed = inner[_drawn(generator, len(inner), most)]
+    same = sum(_same(partition, int(e)) for e in crossed)
+    found = float(partition.areas.sum())
+    wanted = partition.certificate.area if partition.complete else found
+    apart = abs(found - wanted) / wanted if wanted else 0.0
+    certificate = partition.certificate
+    sums = apart < tol.feasible and certificate.unmatched_edges == 0
+    sums = sums and (not partition.complete or certificate.euler == 1)
+    holds = sums and not other and not same
+    open_ = certificate.undecided_signs > 0 or len(sure) == 0
+    return SliceVerification(
+        verdict="undecided" if holds and open_ else "yes" if holds else "no",
+        euler=certificate.euler,
+        area_difference=apart,
+        checked=len(sure),
+        other=other,
+        thin=len(chosen) - len(sure),
+        crossings=len(crossed),
+        same=same,
+    )
+
+
+def _drawn(generator: np.random.Generator, count: int, most: int) -> np.ndarray:
+    if count <= most:
+        return np.arange(count)
+    return np.sort(generator.choice(count, most, replace=False))
+
+
+def _width(partition: Partition, cell: int) -> float:
+    """Return a lower bound on how far a cell's centre is from its border."""
+    corners = partition.polygon(cell).numpy()
+    along = np.roll(corners, -1, axis=0) - corners
+    toward = partition.centres[cell].numpy() - corners
+    cross = along[:, 0] * toward[:, 1] - along[:, 1] * toward[:, 0]
+    lengths = np.hypot(along[:, 0], along[:, 1])
+    return float((cross / np.maximum(lengths, np.finfo(float).tiny)).min())
+
+
+def _differing(partition: Partition, cells: np.ndarray) -> int:
+    if not len(cells):
+        return 0
+    points = partition.plane.points(partition.centres[torch.from_numpy(cells)])
+    seen = activation_pattern(partition.network, points)
+    wrong = 0
+    for place, cell in enumerate(cells.tolist()):
+        stored = partition.pattern(cell)
+        wrong += any(bool((stored[n][0] != seen[n][place]).any()) for n in stored)
+    return wrong
+
+
+def _same(partition: Partition, edge: int) -> bool:
+    left, right = partition.edge_cells[edge].tolist()
+    return bool(partition.pattern(left).equals(partition.pattern(right))[0])
