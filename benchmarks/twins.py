@@ -90,7 +90,8 @@ def large(count: int, restarts: int, seed: int) -> None:
         print(
             f"{count} layers {n} to {m}: the default reaches {min(shares):.4f} of what"
             f" {restarts} starts do at worst,"
-            f" {np.mean(np.array(shares) >= 0.95):.0%} within 5 %; {spent[0] / count:.2f} and {spent[1] / count:.2f} s CPU each"
+            f" {np.mean(np.array(shares) >= 0.95):.0%} within 5 %;"
+            f" {spent[0] / count:.2f} and {spent[1] / count:.2f} s CPU each"
         )
 
 

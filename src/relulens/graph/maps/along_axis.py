@@ -89,7 +89,16 @@ def _most(counts: Tensor) -> int:
     return int(counts.max()) if counts.numel() else 0
 
 
+_ROWS, _COLUMNS = 16, 512
+"""From so many rows and columns on it pays to look for columns of zeros."""
+
+
 def _contract(x: Tensor, matrix: Tensor, axis: int, rank: int) -> Tensor:
+    if rank == 1 and x.shape[0] >= _ROWS and x.shape[1] >= _COLUMNS:
+        # Directions pushed through a ReLU vanish at all units that are off.
+        used = (x != 0).any(0)
+        if 2 * int(used.count_nonzero()) < x.shape[1]:
+            return x[:, used] @ matrix[:, used].T
     if axis == rank - 1:
         return x @ matrix.T
     if axis == rank - 2:
