@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from relulens.regions.exact import Whole, between
 from relulens.regions.start import Start
 
 ROUND = 2.0**-52
+
+State: TypeAlias = tuple[Any, ...]
+"""The kernel's arrays; numba infers their types."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -103,7 +107,7 @@ class Complex:
         positive, negative = self._signs(columns, errors, value)
         before = self.rows.shape[0]
         size = max(1024, 1 << int(4 * before).bit_length())
-        state = (
+        state: State = (
             (self.rows, self.errors, positive, negative, self.origin),
             (np.full(size, -1, np.int64), np.empty(size, np.int32)),
             (
@@ -143,7 +147,7 @@ class Complex:
         return self._kept(state, counters, status == kernel.DONE)
 
     def _kept(
-        self, state: tuple, counters: NDArray[np.int64], done: bool
+        self, state: State, counters: NDArray[np.int64], done: bool
     ) -> tuple[NDArray[np.int64], NDArray[np.uint64], bool]:
         (rows, errors, _, _, origin), _, _, (head, ints, words), codes, _ = state
         vertices, made = counters[kernel.VERTICES], counters[kernel.MADE]

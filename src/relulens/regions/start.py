@@ -41,7 +41,8 @@ class Start:
 def box_start(low: NDArray[np.float64], high: NDArray[np.float64]) -> Start:
     """Return a finite box as one cell; side 2 i is ``low``, 2 i + 1 ``high``."""
     n = len(low)
-    points, incidence = [], []
+    points: list[list[int]] = []
+    incidence: list[int] = []
     for corner in range(1 << n):
         taken = [high[i] if corner >> i & 1 else low[i] for i in range(n)]
         points.append(_whole([Fraction(float(v)) for v in taken] + [Fraction(1)]))

@@ -1,7 +1,7 @@
 """Carry a complex through a network, cutting it at every nonlinear node."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -227,7 +227,7 @@ class Sweep:
 
     def _unpack(self, kept: Sequence[int], first: int) -> None:
         held = self.complex
-        nodes: Mapping = self.region.nodes
+        nodes = self.region.nodes
         for index in kept:
             shape = nodes[index].shape
             size = math.prod(shape)
