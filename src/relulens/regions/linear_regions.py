@@ -39,8 +39,8 @@ class RegionCheck:
     Attributes:
         volume: Sum of the regions' volumes.
         domain_volume: Volume of the domain; infinite, or NaN where it is not known.
-        witnessed: Regions whose interior point has their pattern, whole numbers where
-            rounding leaves it open.
+        witnessed: Regions whose interior point has their pattern in float64; a unit
+            that is zero all over a region may round to another sign there.
         distinct: Number of different patterns.
         count: Number of regions.
     """
