@@ -1,5 +1,7 @@
 """Exact slices beside dense sampling, known counts and laws."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -67,7 +69,7 @@ def random_network(sizes, seed, bias=True):
             generator.integers(-3, 4, (m, n)).astype(float),
             generator.integers(-3, 4, m).astype(float) if bias else None,
         )
-        for n, m in zip(sizes, sizes[1:], strict=False)
+        for n, m in pairwise(sizes)
     ])
 
 

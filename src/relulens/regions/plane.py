@@ -31,7 +31,7 @@ class Plane:
     """
 
     origin: Float[Tensor, "*shape"]
-    directions: Float[Tensor, "two *shape"]
+    directions: Float[Tensor, " two *shape"]
 
     def __init__(self, origin: object, directions: object) -> None:
         start = _as_float64(origin)
@@ -86,7 +86,7 @@ class Plane:
         shape = points.shape[1:]
         return cls(mean.reshape(shape), rows[:2].reshape(2, *shape))
 
-    def points(self, coordinates: object) -> Float[Tensor, "batch *shape"]:
+    def points(self, coordinates: object) -> Float[Tensor, " batch *shape"]:
         """Return the inputs at plane coordinates [N, 2]."""
         place = _as_float64(coordinates)
         flat = place @ self.directions.flatten(1) + self.origin.flatten()

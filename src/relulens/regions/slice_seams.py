@@ -51,7 +51,7 @@ def joined(meshes: Sequence[Mesh]) -> Joined:
         sides=_shifted([m.sides for m in meshes], starts[:, 2]),
         offsets=np.concatenate([
             [0],
-            *(m.offsets[1:] + s for m, s in zip(meshes, starts[:, 3])),
+            *(m.offsets[1:] + s for m, s in zip(meshes, starts[:-1, 3], strict=True)),
         ]),
         corners=_shifted([m.corners for m in meshes], starts[:, 0]),
         borders=_shifted([m.borders for m in meshes], starts[:, 1]),

@@ -14,7 +14,7 @@ from relulens.regions.slice_maximum import maximum_stage
 from relulens.regions.slice_parts import Seams, parts_of
 from relulens.regions.slice_stage import State, two_slope_stage
 
-_WHOLE, _PART, _START = 512 << 20, 128 << 20, 24 << 20
+_WHOLE, _PART, _START = 192 << 20, 64 << 20, 16 << 20
 """Bytes of values at vertices past which cells are divided, and bytes of a part."""
 
 _BUDGETED = 512

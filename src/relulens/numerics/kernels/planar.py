@@ -75,8 +75,9 @@ def edge_cuts(places, edges, cells, z, positive, negative, limits, blur, active)
         active: Functions that count in every cell [C, words], or [0, words] for all.
 
     Returns:
-        Starts [E + 1], functions, parameters from the first vertex, their errors, how
-        steep the function is at least, and entries whose order to the next is in doubt.
+        Starts [E + 1], functions, parameters from the first vertex, their errors,
+        how steep the function is at least, and entries whose order to the next one
+        is in doubt.
     """
     count = edges.shape[0]
     words = positive.shape[1]
@@ -213,7 +214,7 @@ def _grown(array, need):
     size = array.shape[0]
     if need <= size:
         return array
-    more = np.empty((max(need, 2 * size),) + array.shape[1:], array.dtype)
+    more = np.empty((max(need, 2 * size),) + array.shape[1:], array.dtype)  # noqa: RUF005
     more[:size] = array
     return more
 
@@ -230,7 +231,8 @@ def _answer(keys, answers, key):
 @njit(cache=True)
 def split_cells(
     places, errors, offsets, corners, borders, edges, makers, blurs, rounding,
-    starts, cut_unit, cut_vertex, cut_steep, sub_first, positive, negative, active, stage,
+    starts, cut_unit, cut_vertex, cut_steep, sub_first, positive, negative, active,
+    stage,
     units, keys, answers,
 ):  # fmt: skip
     """Split every cell by the functions that change sign on it.
@@ -260,13 +262,13 @@ def split_cells(
 
     Returns:
         Places, errors; first and second vertex, place and function of every new vertex
-        inside a cell; new edges, their makers and blurs; new offsets, corners, borders; parents;
+        inside a cell; new edges, their makers and blurs; new offsets, corners,
+        borders; parents;
         codes of the new cells; queries (cell, chord's ends, function, first, second);
         cells that could not be cut.
     """
     n = units.shape[0]
     words = positive.shape[1]
-    old = positive.shape[0]
     count = offsets.shape[0] - 1
     vertices = places.shape[0]
     base = vertices
@@ -555,7 +557,7 @@ def split_cells(
                 bit = _ONE << np.uint64(k & 63)
                 if (p_in and q_out) or (q_in and p_out):
                     # It crosses; keep them sorted along the chord.
-                    l = kp if p_in else kq
+                    near = kp if p_in else kq
                     r = kq if p_in else kp
                     cx = places[end_a[k], 0]
                     cy = places[end_a[k], 1]
@@ -576,9 +578,9 @@ def split_cells(
                         # Which of the two is nearer to p? -1 the new one.
                         o = at - 1
                         nearer = 0
-                        if l <= xl[o] and r >= xr[o]:
+                        if near <= xl[o] and r >= xr[o]:
                             nearer = -1
-                        elif l >= xl[o] and r <= xr[o]:
+                        elif near >= xl[o] and r <= xr[o]:
                             nearer = 1
                         elif abs(t - xt[o]) > slack + xs[o]:
                             nearer = -1 if t < xt[o] else 1
@@ -617,7 +619,7 @@ def split_cells(
                         at -= 1
                     # A group at one place stays together, the new one behind its head.
                     xi[at] = i
-                    xl[at] = l
+                    xl[at] = near
                     xr[at] = r
                     xt[at] = t
                     xs[at] = slack
@@ -687,12 +689,12 @@ def split_cells(
                 k = chord[xi[i], 0]
                 kp = chord[xi[i], 1]
                 sign = chord[xi[i], 3]
-                l = xl[i]
+                near = xl[i]
                 # Between the end and the crossing lies the rest of the boundary.
                 part_a[ma, 0] = k
-                part_a[ma, 1] = l - p
+                part_a[ma, 1] = near - p
                 part_a[ma, 2] = size_a + made - 1 - crossing[i]
-                part_a[ma, 3] = sign if l == kp else -sign
+                part_a[ma, 3] = sign if near == kp else -sign
                 ma += 1
                 r = xr[i] if xr[i] < size else xr[i] - size
                 part_b[mb, 0] = k
