@@ -16,6 +16,7 @@ from relulens.cli.preimage import preimage
 from relulens.cli.region import region
 from relulens.cli.report import report
 from relulens.cli.reversal import reversal
+from relulens.cli.slice import slice_
 from relulens.cli.slopes import slopes
 from relulens.cli.spectrum import spectrum
 from relulens.cli.status import status
@@ -47,6 +48,7 @@ for _command in (
     compare,
     describe,
     slopes,
+    slice_,
     spectrum,
     region,
     preimage,

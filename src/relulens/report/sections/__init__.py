@@ -4,6 +4,7 @@ from relulens.report.section import Section
 from relulens.report.sections.data import DATA
 from relulens.report.sections.margins import MARGINS
 from relulens.report.sections.overview import OVERVIEW
+from relulens.report.sections.pieces import PIECES
 from relulens.report.sections.preimage import PREIMAGE
 from relulens.report.sections.reversal import REVERSAL
 from relulens.report.sections.robustness import ROBUSTNESS
@@ -18,6 +19,7 @@ SECTIONS: dict[str, Section] = {
         PREIMAGE,
         SPECTRA,
         TEMPLATES,
+        PIECES,
         MARGINS,
         ROBUSTNESS,
         REVERSAL,
