@@ -8,11 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lipschitz_oracle import NORMS, ORDERS, largest_norm, random_layers
-from networks import NETWORKS, POLYHEDRAL
+from networks import NETWORKS, POLYHEDRAL, dense, finish, relu, start
 
 import relulens as rl
 from relulens.errors import InvalidArgumentError, NotFiniteError, NotPolyhedralError
 from relulens.graph.domain import Box
+from relulens.graph.maps import Identity
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -158,3 +159,17 @@ def test_curved_networks_are_refused_by_name():
         rl.lipschitz_bounds(network, Box(0, 1))
     with pytest.raises(NotPolyhedralError):
         rl.local_lipschitz(network, x)
+
+
+def test_two_nodes_that_read_the_same_values_share_their_signs():
+    build, x = start(8)
+    inner = dense(build, "in", x, 5, seed=3)
+    left, right = relu(build, "relu", inner), relu(build, "again", inner)
+    both = [(left, Identity((5,))), (right, Identity((5,)))]
+    total = build.affine("add", both, None, inner.dims)
+    network = finish(build, dense(build, "head", total, 2, seed=4))
+    found = rl.lipschitz_bounds(network, Box(-1, 1), "inf", gap=1.0)
+    source = torch.rand((5000, 8), dtype=torch.float64) * 2 - 1
+    steep = rl.local_lipschitz(network, source, "inf")
+    assert found.complete
+    assert float(steep.max()) <= found.upper

@@ -224,9 +224,9 @@ def _chosen(outputs: object, network: Network) -> Tensor:
 
 
 def _result(search: Search, budget: float) -> LipschitzBounds:
-    problem, root = search.problem, search.root
+    problem = search.problem
     lower = search.steepest.value
-    first, interval = float(root.upper[0]), float(root.interval[0])
+    first, interval = search.first, search.interval
     # Slopes of single patterns are computed plainly: what rounding can do is added.
     upper = max(search.upper, lower) + search.rounding
     if upper >= first:
@@ -256,12 +256,12 @@ def _method(search: Search, upper: float, first: float, interval: float) -> str:
     if search.regions:
         return f"all {search.regions} regions"
     if upper < first:
-        what = "signs" if search.open is not None and search.open.splits else "boxes"
+        what = "signs" if search.open.splits else "boxes"
         return f"branch and bound over {search.boxes} {what}"
     return "linear relaxation" if first < interval else "interval slopes"
 
 
 def _reason(search: Search, budget: float) -> str:
-    if search.open is not None and search.open.upper.numel():
+    if search.open.upper.numel():
         return f"the budget of {budget:g} s was used up"
     return "what is left cannot be divided further"

@@ -125,8 +125,8 @@ def row_norm_bounds(
             if problem.norm == "inf" and problem.width <= SIGNED:
                 return along.amax(2).clamp(min=0.0), bounds
             most, least = _between(least, most, along)
-        flat = (part.flatten(0, 1).unsqueeze(1) for part in (least, most))
-        norms = operator_norm_bounds(*flat, problem.norm)
+        low_rows, high_rows = (p.flatten(0, 1).unsqueeze(1) for p in (least, most))
+        norms = operator_norm_bounds(low_rows, high_rows, problem.norm)
         return norms.reshape(low.shape[0], several), bounds
 
 

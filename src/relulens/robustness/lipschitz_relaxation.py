@@ -7,7 +7,7 @@ linear form in the weights of the output. The relaxation is that of Shi and othe
 :cite:p:`shi2022efficiently`, for any two slopes and for maxima.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Float
@@ -65,7 +65,7 @@ def directional_bounds(
     return value + room
 
 
-def _mapped(apply: object, form: Tensor) -> Tensor:
+def _mapped(apply: Callable[[Tensor], Tensor], form: Tensor) -> Tensor:
     lead = form.shape[:3]
     return apply(form.flatten(0, 2)).unflatten(0, lead)
 

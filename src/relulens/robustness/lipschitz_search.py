@@ -78,6 +78,13 @@ class Open:
         )
 
 
+def nothing() -> Open:
+    """Return no parts."""
+    none = torch.zeros(0, dtype=torch.float64)
+    side = torch.zeros(0, dtype=torch.int64)
+    return Open(low=none, high=none, upper=none, side=side, splits={})
+
+
 @dataclass(slots=True, eq=False)
 class Search:
     """A branch and bound.
@@ -89,7 +96,9 @@ class Search:
         steepest: The lower bound.
         source: Of random points.
         closed: Largest bound of a part that was closed.
-        root: Bounds of the whole box, once known.
+        first: Bound of the whole box, before it is divided.
+        interval: The same from interval slopes.
+        rounding: What rounding can do to the slope of a single pattern.
         boxes: Parts bounded.
         programs: Linear programs solved.
         thin: Patterns left out because their regions are thinner than ``THIN``.
@@ -105,11 +114,13 @@ class Search:
     steepest: Steepest
     source: torch.Generator
     closed: float = 0.0
-    root: Evaluated | None = None
+    first: float = math.inf
+    interval: float = math.inf
+    rounding: float = 0.0
     boxes: int = 0
     programs: int = 0
     thin: int = 0
-    open: Open | None = None
+    open: Open = field(default_factory=nothing)
     absent: set[bytes] = field(default_factory=set)
     enumerated: bool = False
     regions: int = 0
@@ -123,24 +134,21 @@ class Search:
     @property
     def upper(self) -> float:
         """The upper bound so far."""
-        left = [self.closed]
-        if self.open is not None and self.open.upper.numel():
-            left.append(float(self.open.upper.max()))
-        return max(left)
-
-    @property
-    def rounding(self) -> float:
-        """What rounding can do to the slope of a single pattern."""
-        return 0.0 if self.root is None else float(self.root.rounding[0])
+        left = self.open.upper
+        return max(self.closed, float(left.max()) if left.numel() else 0.0)
 
     def run(self, progress: Callable[[int, int], None] | None) -> None:
         """Bound the whole box, climb, and divide until the gap or the time is up."""
         problem = self.problem
         low, high = problem.low[None], problem.high[None]
         splits = {
-            i: torch.zeros((1, *node.shape), dtype=torch.int8)
-            for i, node in problem.region.nonlinear()
-            if problem.width > BISECTED and i in _two_slope(problem)
+            readers[0]: torch.zeros(
+                (1, *problem.network.nodes[source].shape),
+                dtype=torch.int8,
+                device=low.device,
+            )
+            for source, readers in _readers(problem).items()
+            if problem.width > BISECTED
         }
         climb(self.steepest, self.source, 64)
         whole = torch.full_like(low.flatten()[:1], math.inf)
@@ -205,8 +213,9 @@ class Search:
         problem = self.problem
         found = evaluated(problem, low, high, splits)
         self.boxes += low.shape[0]
-        if self.root is None:
-            self.root = found
+        if self.boxes == 1:
+            self.first, self.interval = float(found.upper), float(found.interval)
+            self.rounding = float(found.rounding)
         else:
             self.steepest.offer(drawn(low, high, self.source))
         upper = torch.minimum(torch.where(found.empty, -1.0, found.upper), known)
@@ -253,12 +262,13 @@ class Search:
         return False
 
 
-def _two_slope(problem: Problem) -> dict[int, torch.Size]:
-    return {
-        i: torch.Size(node.shape)
-        for i, node in problem.region.nonlinear()
-        if isinstance(node, TwoSlope)
-    }
+def _readers(problem: Problem) -> dict[int, list[int]]:
+    """Return the two-slope nodes that read each node: they share their signs."""
+    found: dict[int, list[int]] = {}
+    for i, node in problem.region.nonlinear():
+        if isinstance(node, TwoSlope):
+            found.setdefault(node.source, []).append(i)
+    return found
 
 
 def _sides(
@@ -276,12 +286,10 @@ def _sides(
         best, side = score.max(1)
         return torch.where(reach.gather(1, side[:, None])[:, 0] > 0, side, -1)
     parts = [
-        (found.stakes[i] * found.gates.open[i]).flatten(1) * (signs.flatten(1) == 0)
-        for i, signs in splits.items()
-        if i in found.stakes
+        sum(found.stakes[i] * found.gates.open[i] for i in readers).flatten(1)
+        * (splits[readers[0]].flatten(1) == 0)
+        for readers in _readers(problem).values()
     ]
-    if not parts:
-        return torch.full((low.shape[0],), -1, dtype=torch.int64, device=low.device)
     best, side = torch.cat(parts, 1).max(1)
     return torch.where(best > 0, side, -1)
 

@@ -9,7 +9,14 @@ from torch import Tensor
 from relulens.errors import InvalidArgumentError
 
 Norm: TypeAlias = Literal[1, 2, "inf"]
-GIVEN = {1: 1, 2: 2, "1": 1, "2": 2, "inf": "inf", float("inf"): "inf"}
+GIVEN: dict[object, Norm] = {
+    1: 1,
+    2: 2,
+    "1": 1,
+    "2": 2,
+    "inf": "inf",
+    float("inf"): "inf",
+}
 
 
 def checked_norm(norm: object) -> Norm:
@@ -19,7 +26,7 @@ def checked_norm(norm: object) -> Norm:
         InvalidArgumentError: It is none of 1, 2 and infinity.
     """
     known = isinstance(norm, int | float | str) and not isinstance(norm, bool)
-    found = GIVEN.get(norm) if known else None
+    found: Norm | None = GIVEN.get(norm) if known else None
     if found is None:
         raise InvalidArgumentError(
             f"cannot measure in the norm {norm!r}: it is none of the 3 that are known,"
