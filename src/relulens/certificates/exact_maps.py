@@ -175,7 +175,10 @@ class ExactMaps:
                     table[row] = data.numbers[span] @ read
             parts.append(Scaled(table, data.shift + source.shift))
         shift = max(part.shift for part in parts)
-        return Scaled(sum(part.at(shift) for part in parts), shift)
+        total = parts[0].at(shift)
+        for part in parts[1:]:
+            total = total + part.at(shift)
+        return Scaled(total, shift)
 
     def features(self, point: Array) -> tuple[Codes, list[Fraction]]:
         """Return the codes at a point and the features there, both exact."""

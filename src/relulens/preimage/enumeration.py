@@ -91,7 +91,7 @@ class _Walk:
                     continue
                 if self.tried >= self.budget:
                     return False
-                pattern = piece.pattern.copy()
+                pattern = piece.pattern.astype(bool)
                 pattern[unit] = ~pattern[unit]
                 beside = self.piece(pattern)
                 if beside is not None and pattern.tobytes() not in self.component:

@@ -10,6 +10,7 @@ from relulens.certificates.cover import excludes
 from relulens.certificates.exact_maps import Codes, ExactMaps, Row
 from relulens.certificates.piece import combines, recedes, satisfied
 from relulens.certificates.rounding import Array
+from relulens.certificates.system import Indices
 from relulens.errors import SolverError
 from relulens.numerics.least_squares import nonnegative_least_squares
 
@@ -198,7 +199,7 @@ def nearest_point(table: Array, equal: Sequence[bool], point: Array) -> Array | 
 
 def _distance_system(
     table: Array, equal: Sequence[bool], point: Array
-) -> tuple[Array, Array, Array]:
+) -> tuple[Array, Array, Indices]:
     """Return Lawson and Hanson's least-distance system, and each column's row."""
     rows, value = _moved(table, point)
     both = np.flatnonzero(np.array(equal, dtype=bool))
@@ -207,7 +208,8 @@ def _distance_system(
     columns = np.column_stack([-rows, value])[places] * sign[:, None]
     wanted = np.zeros(rows.shape[1] + 1)
     wanted[-1] = 1.0
-    return np.ascontiguousarray(columns.T), wanted, places
+    system = np.array(columns.T, dtype=np.float64, order="C")
+    return system, wanted, places
 
 
 def _support(
@@ -241,7 +243,7 @@ def _support(
     for values in tries:
         for least in (1e-13, 1e-10, 1e-7):
             used = np.flatnonzero(values > least * max(float(values.max()), 1e-300))
-            chosen = [places[i] for i in used]
+            chosen = [places[int(i)] for i in used]
             if excludes([rows[i] for i in chosen]):
                 return chosen
     return "open"

@@ -233,7 +233,9 @@ def _proof(
     free: list[list[int]] | list[Fraction] | None,
 ) -> PieceProof | None:
     """Return what is proved about a piece, if anything is."""
-    starts, places, direction = [0], [], []
+    starts: list[int] = [0]
+    places: list[int] = []
+    direction: list[str] = []
     for part in free or []:
         if isinstance(part, Fraction):
             direction.append(str(part))
