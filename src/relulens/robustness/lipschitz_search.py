@@ -286,7 +286,10 @@ def _sides(
         best, side = score.max(1)
         return torch.where(reach.gather(1, side[:, None])[:, 0] > 0, side, -1)
     parts = [
-        sum(found.stakes[i] * found.gates.open[i] for i in readers).flatten(1)
+        torch
+        .stack([found.stakes[i] * found.gates.open[i] for i in readers])
+        .sum(0)
+        .flatten(1)
         * (splits[readers[0]].flatten(1) == 0)
         for readers in _readers(problem).values()
     ]
