@@ -5,6 +5,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -153,3 +154,29 @@ def test_refusals() -> None:
         injectivity([[1.0]], layer=0)
     with pytest.raises(NotFiniteError, match="1 of 2 numbers"):
         injectivity([[1.0], [float("nan")]])
+
+
+def test_operations_that_repeat_values() -> None:
+    torch.manual_seed(0)
+    first = torch.nn.Linear(2, 6, bias=False)
+
+    class Absolute(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.abs()
+
+    answers = {}
+    for name, last in (
+        ("symmetry", Absolute()),
+        ("saturation", torch.nn.Hardtanh(0.0, 2.0)),
+    ):
+        module = torch.nn.Sequential(first, last).eval()
+        network = rl.from_torch(module, torch.zeros(1, 2))
+        found = answers[name] = injectivity(network, layer=0)
+        assert (found.verdict, found.method) == ("not", name)
+    point = answers["saturation"].point
+    assert point is not None
+    value = module(torch.stack([point, 1.0001 * point]).float())
+    assert (value[0] == value[1]).all()
+    pooled = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.MaxPool1d(2))
+    found = injectivity(rl.from_torch(pooled.eval(), torch.zeros(1, 4)), layer=0)
+    assert (found.verdict, found.method) == ("not", "counting")

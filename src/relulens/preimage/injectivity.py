@@ -12,17 +12,17 @@ from torch import Tensor
 from relulens.certificates.rounding import Array
 from relulens.certificates.subjects import GivenMatrix, LayerMap, Weights, weights_of
 from relulens.certificates.system import Indices, System, rows_of
-from relulens.certificates.target import slopes
+from relulens.certificates.target import clamp_width, slopes
 from relulens.certificates.whole_numbers import at_least_zero, reduced, whole_rows
 from relulens.errors import InvalidArgumentError, NotFiniteError
 from relulens.graph.network import Network
-from relulens.graph.nodes import TwoSlope
+from relulens.graph.nodes import Maximum, TwoSlope
 from relulens.graph.tolerances import Tolerances
 from relulens.preimage.cone import Certificate, Cone, decide
 from relulens.preimage.fewest_active import fewest_active
 from relulens.preimage.flats import by_flats
 from relulens.preimage.opposite_rows import opposite_rows
-from relulens.preimage.question import question
+from relulens.preimage.question import Question, question
 
 _EXACT_COLUMNS = 24
 _PAIRED_ENTRIES = 3_000_000
@@ -35,7 +35,8 @@ class Injectivity:
     Attributes:
         verdict: ``"injective"``, ``"not"`` or ``"undecided"``.
         method: What settled it: ``"flats"`` (exact), ``"opposite rows"``, ``"rank"``,
-            ``"search"``, or ``"none"``.
+            ``"search"``, ``"counting"`` (maxima), ``"saturation"`` (clamps),
+            ``"symmetry"`` (abs), or ``"none"``.
         reason: In words.
         rows: Units with a row that is not zero.
         columns: Coordinates of what the layer reads.
@@ -164,8 +165,45 @@ def _of_layer(
         negative, positive = slopes(kind)
         if not negative.any() and (positive != 0).all():
             return _relu(subject, weights, flats, starts, seed)
+    return _repeating(asked, weights, seed)
+
+
+def _repeating(asked: Question, weights: Weights, seed: int) -> Injectivity:
+    """Return "not" for operations that certainly repeat values, else "undecided"."""
+    kind = asked.target.kind
+    if isinstance(kind, Maximum):
+        groups = int(np.prod(kind.shape))
+        if groups < weights.ins:
+            reason = f"{groups} winners, and {weights.ins} are needed near any point"
+            return _result(weights, "not", "counting", reason)
+    elif asked.target.upper is not None:
+        point = _saturated(weights, clamp_width(asked.network, asked.target), seed)
+        if point is not None:
+            reason = "at a point all units are outside their bounds, and stay so nearby"
+            return _result(weights, "not", "saturation", reason, point=point)
+    elif isinstance(kind, TwoSlope):
+        negative, positive = slopes(kind)
+        even = bool((negative == -positive).all())
+        if even and not (weights.offset.any() or weights.offset_radius.any()):
+            reason = "x and -x have the same features"
+            return _result(weights, "not", "symmetry", reason)
     reason = "only ReLU and injective operations are decided for the whole layer"
     return _result(weights, "undecided", "none", reason)
+
+
+def _saturated(weights: Weights, width: Array, seed: int) -> Array | None:
+    """Return a point where every unit is clearly outside its bounds, if found."""
+    generator = np.random.default_rng(seed)
+    reach = float(np.abs(weights.offset).max(initial=0.0) + width.max(initial=0.0))
+    for power in range(0, 13, 3):
+        point = generator.standard_normal(weights.ins) * (1.0 + reach) * 10.0**power
+        size = np.asarray(abs(weights.matrix) @ np.abs(point)) + np.abs(weights.offset)
+        doubt = 1e-12 * size + weights.radius * np.abs(point).max(initial=0.0)
+        doubt = doubt + weights.offset_radius
+        value = np.asarray(weights.matrix @ point) + weights.offset
+        if ((value < -doubt) | (value > width + doubt)).all():
+            return point
+    return None
 
 
 def _full_rank(
