@@ -4,8 +4,11 @@ from relulens.plot.attack import attack_curve, worst_examples
 from relulens.plot.certified_accuracy import certified_accuracy
 from relulens.plot.distribution import certified_share, distribution
 from relulens.plot.implicit import implicit
+from relulens.plot.layer_pieces import layer_pieces
 from relulens.plot.margins import margins
 from relulens.plot.network import network
+from relulens.plot.partition import partition
+from relulens.plot.partition_film import partition_film
 from relulens.plot.random_spectrum import random_spectrum
 from relulens.plot.relu_effect import relu_effect
 from relulens.plot.spectrum import spectrum
@@ -19,9 +22,12 @@ __all__ = [
     "certified_share",
     "distribution",
     "implicit",
+    "layer_pieces",
     "logit_split",
     "margins",
     "network",
+    "partition",
+    "partition_film",
     "random_spectrum",
     "relu_effect",
     "spectrum",

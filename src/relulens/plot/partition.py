@@ -18,6 +18,7 @@ from relulens.plot.theme import (
     LINE,
     depth_colours,
     legend,
+    logarithmic,
     new_axes,
     styled,
 )
@@ -112,7 +113,8 @@ def fill(
         [polygon.numpy() for polygon in frame.polygons()],
         facecolors="none" if colours is None else colours,
         edgecolors="none" if colours is None else "face",
-        linewidths=0.1,
+        # hides the seams that smoothing leaves between polygons of one colour
+        linewidths=0.4,
     )
     faces.set_rasterized(frame.count > RASTERISED)
     ax.add_collection(faces)
@@ -140,7 +142,11 @@ def _slope_faces(ax: Axes, norms: NDArray[np.float64]) -> NDArray[np.float64]:
     even = not low < high
     scale = Normalize(0, max(high, 1.0)) if even else LogNorm(low, high)
     drawn = ScalarMappable(scale, DEPTH)
-    ax.figure.colorbar(drawn, ax=ax, label="slope norm along the plane", shrink=0.8)
+    bar = ax.figure.colorbar(
+        drawn, ax=ax, label="slope norm along the plane", shrink=0.8
+    )
+    if not even:
+        logarithmic(bar.ax, "y", short=high < 1000 * low)
     return np.asarray(drawn.to_rgba(np.maximum(norms, 0 if even else low)))[:, :3]
 
 

@@ -31,7 +31,8 @@ def write_picture(
             f"cannot draw {path}: it ends in {path.suffix!r} and {len(FORMATS)} formats"
             f" are known ({', '.join(FORMATS)}). Choose one of these endings."
         )
-    nothing = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
+    dates = {".svg": "Date", ".pdf": "CreationDate"}
+    undated = {dates[ending]: None} if ending in dates else None
     with rc_context({**SETTINGS, "svg.hashsalt": path.name}):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure.subplots())
@@ -40,5 +41,5 @@ def write_picture(
             format=ending[1:],
             dpi=DOTS_PER_INCH,
             facecolor="white",
-            metadata=nothing[ending],
+            metadata=undated,
         )

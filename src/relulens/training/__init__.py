@@ -15,6 +15,7 @@ from relulens.training.robust_term import carried_change
 from relulens.training.row_balls import project_rows
 from relulens.training.row_fit import RowFit, fit_rows
 from relulens.training.shadow import ShadowBatch, ShadowTraining, shadow_batch
+from relulens.training.slice_recorder import SliceRecorder
 from relulens.training.state_driven import (
     StateDriven,
     TeacherStates,
@@ -37,6 +38,7 @@ __all__ = [
     "RowFit",
     "ShadowBatch",
     "ShadowTraining",
+    "SliceRecorder",
     "StateDriven",
     "TeacherStates",
     "carried_change",
