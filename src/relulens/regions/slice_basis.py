@@ -5,7 +5,6 @@ phi is (1, s, t) and the features of the units that do change sign, so a linear 
 applied to the coefficients alone, and values at vertices are one matrix product.
 """
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from relulens.graph.linear_map import LinearMap
+from relulens.graph.maps import AlongAxis
 from relulens.graph.nodes import Affine
 from relulens.graph.sharing import shares_memory
 from relulens.regions.plane import Plane
@@ -137,8 +137,7 @@ class Basis:
             if key not in self.absolutes:
                 self.absolutes[key] = term.map.absolute().map
             reach = self.absolutes[key].apply(both)
-            terms = math.prod(term.map.in_shape) if not term.map.rows_single else 1
-            error += reach[0] + ROUND * min(terms, _fan(term.map)) * reach[1]
+            error += reach[0] + ROUND * _fan(term.map) * reach[1]
             size += reach[1]
         if total is None:
             total = torch.zeros((rows, *shape), dtype=torch.float64)
@@ -165,7 +164,7 @@ class Basis:
             return self._direct(value, mesh)
         parts = value.parts.flatten(1)
         m = parts.shape[0]
-        z = torch.from_numpy(self.values[:, :m]) @ parts
+        z = _product(self.values[:, :m], parts)
         size = value.size.flatten()
         weights = np.stack([self.errors[:m], self.steep[:m], self.largest[:m]])
         scale = parts.abs()
@@ -220,6 +219,14 @@ class Basis:
         return reach
 
 
+def _product(values: Floats, parts: Tensor) -> Tensor:
+    """Return the product, without functions that have no part in any entry."""
+    used = (parts != 0).any(1).numpy()
+    if 4 * used.sum() < 3 * len(used):
+        return torch.from_numpy(values[:, used]) @ parts[torch.from_numpy(used)]
+    return torch.from_numpy(values) @ parts
+
+
 def _lent(total: Tensor, read: dict[int, Combined], node: Affine) -> bool:
     """Tell whether a sum lies in the memory of what was read."""
     return (
@@ -246,7 +253,11 @@ def _observed(z: Tensor, mesh: Mesh, most: int | None = None) -> Tensor:
     return steepest
 
 
-def _fan(linear: object) -> int:
+def _fan(linear: LinearMap) -> int:
+    """Return a bound on the products that an entry adds up, two more for rounding."""
+    # Counting the entries of a dense matrix takes longer than using it.
+    if isinstance(linear, AlongAxis):
+        return linear.in_shape[linear.axis] + 2
     return linear.fans()[0] + 2
 
 

@@ -126,10 +126,11 @@ def cut(
         order = np.argsort(keys)
         keys, answers = keys[order], answers[order]
     if made[15]:
+        left = exact.spent.undecided
         raise SolverError(
             f"cannot cut the slice: the signs at the corners of {made[15]} of its"
-            f" {mesh.cells} cells contradict each other, after {exact.spent.undecided} signs"
-            " were left to rounding. Give exact decisions more time."
+            f" {mesh.cells} cells contradict each other, after {left} signs were left"
+            " to rounding. Give exact decisions more time."
         )
     return _finished(made, cuts, mesh_origin_of(made, functions, origin)[0])
 
