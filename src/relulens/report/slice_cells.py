@@ -27,6 +27,8 @@ from relulens.report.page.pictures import summed
 LEVELS = 256
 MOST_CODES = 100_000_000
 """Cells times units above which codes are left out."""
+MOST_CODED = 20_000
+"""Cells above which codes are left out."""
 MOST_TEMPLATES = 150
 BYTES_OF_TEMPLATES = 250_000
 
@@ -140,7 +142,8 @@ def cell_codes(partition: Partition) -> CellCodes | None:
     first = partition.pattern(0)
     names = _two_slope_names(partition)
     units = sum(first[name].shape[1] for name in names)
-    if not names or units * partition.count > MOST_CODES:
+    many = partition.count > MOST_CODED or units * partition.count > MOST_CODES
+    if not names or many:
         return None
     codes = np.stack([_row(partition, cell, names) for cell in range(partition.count)])
     parents = _tree(partition)

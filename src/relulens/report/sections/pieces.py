@@ -35,6 +35,7 @@ CELLS = 25_000
 """Most cells on the page."""
 ROUNDS = 12
 """Times that the polygon is made smaller before the section gives up."""
+SMALL = 1e-3
 MARGIN = 1.25
 """The polygon is the triangle of the inputs, made larger by this about its centre."""
 
@@ -136,27 +137,39 @@ def _shrunk(
     corners: torch.Tensor,
 ) -> Slice | str:
     """Cut the polygon, made smaller until it holds few enough cells."""
+    # the first slice in a new installation compiles, which is not this section's time
+    slice_partition(context.network, plane, SMALL * corners, cells=1)
     end = time.monotonic() + min(SECONDS, context.seconds_left())
     factor = MARGIN
     for _ in range(ROUNDS):
-        left = end - time.monotonic()
+        begun = time.monotonic()
+        left = end - begun
         if left <= 0:
             break
         partition = slice_partition(
             context.network,
             plane,
             factor * corners,
-            budget=left / 2,
+            budget=0.6 * left,
             cells=CELLS,
         )
         if partition.complete:
             return Slice(rows=rows, corners=corners, factor=factor, partition=partition)
-        factor *= float(np.clip(np.sqrt(partition.finished_area), 0.1, 0.7))
+        used = time.monotonic() - begun
+        factor *= _shrinking(partition, used, end - time.monotonic())
     return (
         "No slice was cut: even a triangle"
         f" {number(factor)} times that of three inputs holds more than {CELLS:,} cells"
         " or takes longer than this section may."
     )
+
+
+def _shrinking(partition: Partition, used: float, left: float) -> float:
+    """Return how much smaller a side should be, from what a part of the area took."""
+    share = max(partition.finished_area, 1e-6)
+    cells = 0.7 * CELLS * share / max(partition.count, 1)
+    seconds = 0.5 * max(left, 0.1) * share / max(used, 1e-3)
+    return float(np.clip(np.sqrt(min(cells, seconds)), 0.05, 0.9))
 
 
 def _words(context: ReportContext, found: Slice, values: CellValues) -> list[str]:

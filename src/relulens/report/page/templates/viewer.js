@@ -245,7 +245,8 @@
     for (const p of palettes) select.append(new Option(p.name));
     choose(0); size(); draw();
     box.dataset.ready = (performance.now() - began).toFixed(1);
-    if (data.marks.length) tell(at(across(data.marks[0].x) * canvas.clientWidth / width, down(data.marks[0].y) * canvas.clientWidth / width));
+    const shown = data.marks[0] || { x: data.aspect / 2, y: 0.5 };
+    tell(at(across(shown.x) * canvas.clientWidth / width, down(shown.y) * canvas.clientWidth / width));
   };
 
   for (const box of document.querySelectorAll(".cells")) {
