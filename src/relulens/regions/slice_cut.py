@@ -119,7 +119,7 @@ def cut(
         queries = made[14]
         if not len(queries):
             break
-        grown = np.concatenate([mesh_origin_of(made, functions, origin)])[0]
+        grown = mesh_origin_of(made, functions, origin)[0]
         more = _answers(queries, functions, grown, exact)
         keys = np.concatenate([keys, np.fromiter(more, np.int64)])
         answers = np.concatenate([answers, np.fromiter(more.values(), np.int64)])
