@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from relulens.cli.arrays import check_out, write_rows
+from relulens.cli.arrays import Rows, check_out, write_rows
 from relulens.cli.exits import FAILED_SAMPLES, OK
 from relulens.cli.options import (
     chosen_data,
@@ -209,7 +209,7 @@ def _draw(
     write_picture(draw, path)
 
 
-def _columns(found: "Partition", values: "CellValues") -> dict[str, object]:
+def _columns(found: "Partition", values: "CellValues") -> Rows:
     import numpy as np
 
     from relulens.plot.partition import edge_depth

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+from markupsafe import Markup
 from torch import Tensor
 
 from relulens.plot.attack import attack_curve as draw_curve
@@ -74,7 +75,7 @@ def worst_figure(
     if not chosen:
         return None
     low, high = scale_of(context)
-    tiles = []
+    tiles: list[Markup] = []
     for i in chosen:
         before, after = x[i].numpy(), attack.inputs[i].numpy(force=True)
         was = class_name(context, int(attack.labels[i]))
