@@ -44,8 +44,12 @@ def parts(ax, kind):
 
 def test_classes_are_one_polygon_a_cell_in_the_class_s_colour(ax, result):
     assert plot.partition(result, ax, decisions=False) is ax
-    (fill,) = parts(ax, PolyCollection)
+    fill, divided = parts(ax, PolyCollection)
     assert len(fill.get_paths()) == result.count == 7
+    for path, face in zip(divided.get_paths(), divided.get_facecolors(), strict=True):
+        middle = torch.tensor(path.vertices[:-1].mean(0))[None]
+        best = int(rl.evaluate(result.network, middle)[0].argmax())
+        assert np.allclose(face[:3], to_rgb(CLASSES[best]))
     wanted = [to_rgb(CLASSES[k]) for k in cell_values(result).prediction]
     assert np.allclose(fill.get_facecolors()[:, :3], wanted)
     corners = fill.get_paths()[0].vertices[:-1]

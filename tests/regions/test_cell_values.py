@@ -7,6 +7,7 @@ from torch import nn
 import relulens as rl
 from relulens.errors import InvalidArgumentError, UnknownNameError
 from relulens.regions.cell_values import cell_values
+from relulens.regions.class_parts import class_parts
 from relulens.regions.decision import decision_segments
 from relulens.regions.frame import edge_depth, slice_frame
 from relulens.regions.layer_pieces import layer_pieces
@@ -28,9 +29,11 @@ def image_slice():
         nn.Conv2d(1, 3, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 4)
     ).double()
     x = torch.rand(3, 1, 6, 6, dtype=torch.float64)
+    with torch.no_grad():
+        module[-1].bias -= module(x).mean(0)
     plane = rl.Plane(x[0], torch.stack([2 * (x[1] - x[0]), x[2] - x[0]]))
     network = rl.from_torch(module, x)
-    return module, rl.slice_partition(network, plane, [[0, 0], [1, 0], [0, 1]])
+    return module, rl.slice_partition(network, plane, [[-6, -6], [9, -6], [-6, 9]])
 
 
 def test_values_and_slope_norms_are_those_of_the_module():
@@ -105,6 +108,30 @@ def test_layers_that_were_not_cut_by_are_refused():
         layer_pieces(only, 1)
     with pytest.raises(UnknownNameError):
         layer_pieces(partition, "nothing")
+
+
+def test_parts_by_class_tile_the_cells_in_which_it_changes():
+    module, partition = image_slice()
+    parts = class_parts(partition)
+    assert len(parts) > 0
+    areas = torch.zeros(partition.count).double()
+    for part in range(len(parts)):
+        start, stop = parts.offsets[part : part + 2].tolist()
+        corners = parts.corners[start:stop]
+        x, y = corners.T
+        area = (x * y.roll(-1) - y * x.roll(-1)).sum() / 2
+        assert area >= 0
+        areas[parts.cells[part]] += area
+        inside = partition.plane.points(corners.mean(0, keepdim=True))
+        lead = module(inside)[0]
+        assert lead.max() - lead[parts.outputs[part]] < 1e-12
+    divided = areas > 0
+    torch.testing.assert_close(areas[divided], partition.areas[divided])
+    # elsewhere all corners agree
+    best = module(partition.plane.points(partition.vertices)).argmax(1)
+    for cell in (~divided).nonzero().flatten().tolist():
+        start, stop = partition.offsets[cell : cell + 2].tolist()
+        assert len(best[partition.indices[start:stop]].unique()) == 1
 
 
 def test_a_frame_has_the_partition_s_polygons_and_nothing_else():

@@ -1,6 +1,7 @@
 """Draw the cells of a slice."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -54,9 +55,10 @@ def partition(
     Args:
         result: The cells.
         ax: Where to draw; new axes by default.
-        colour: ``"class"`` by the prediction in each cell's middle, ``"slope"`` by the
-            norm of its slope along the plane, ``"depth"`` by the deepest layer among
-            its edges, ``"none"`` for edges alone, coloured by layer.
+        colour: ``"class"`` by the prediction, cells divided where it changes (in their
+            middle, where only some layers were cut by); ``"slope"`` by the norm of the
+            slope along the plane, ``"depth"`` by the deepest layer among a cell's
+            edges, ``"none"`` for edges alone, coloured by layer.
         values: What ``cell_values`` found, if it is known already.
         decisions: Whether the decision boundary is drawn.
         marks: Marked points: plane coordinates and a label.
@@ -78,6 +80,8 @@ def partition(
     )
     framed(frame, ax)
     fill(frame, ax, _faces(frame, ax, colour))
+    if colour == "class" and len(frame.parts):
+        _class_parts(frame, ax)
     _edges(frame, ax, by_layer=colour == "none")
     if decisions and len(frame.decisions):
         segments = list(frame.decisions.numpy())
@@ -103,6 +107,20 @@ def framed(frame: SliceFrame, ax: Axes) -> None:
     ax.set_aspect("equal", adjustable="box")
     ax.set_xlabel("first direction")
     ax.set_ylabel("second direction")
+
+
+def _class_parts(frame: SliceFrame, ax: Axes) -> None:
+    """Add the parts of the cells in which the prediction changes, over these."""
+    parts = frame.parts
+    shown = [CLASSES[k % len(CLASSES)] for k in parts.outputs.tolist()]
+    faces = PolyCollection(
+        [parts.corners[a:b].numpy() for a, b in pairwise(parts.offsets.tolist())],
+        facecolors=shown,
+        edgecolors="face",
+        linewidths=0.4,
+    )
+    faces.set_rasterized(frame.count > RASTERISED)
+    ax.add_collection(faces)
 
 
 def fill(

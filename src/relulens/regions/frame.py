@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from relulens.regions.cell_values import CellValues, cell_values
+from relulens.regions.class_parts import ClassParts, class_parts
 from relulens.regions.decision import decision_segments, level_segments
 from relulens.regions.partition import Partition
 
@@ -30,6 +31,7 @@ class SliceFrame:
         depth: The deepest layer among each cell's edges [cells].
         prediction: The largest output in the middle of each cell [cells].
         slope_norm: Norm of each cell's slope along the plane [cells].
+        parts: Cells in which the largest output changes, divided by it.
         decisions: Ends of the decision boundary's segments [s, 2, 2].
         layers: Names of the layers by number.
         counts: Cells after each layer that was cut by.
@@ -46,6 +48,7 @@ class SliceFrame:
     depth: Int[Tensor, " cells"]
     prediction: Int[Tensor, " cells"]
     slope_norm: Float[Tensor, " cells"]
+    parts: ClassParts
     decisions: Float[Tensor, "segments 2 2"]
     layers: tuple[str, ...]
     counts: tuple[int, ...]
@@ -69,10 +72,11 @@ class SliceFrame:
     @property
     def bytes(self) -> int:
         """Memory of the arrays."""
+        parts = self.parts
         held = (
             self.domain, self.vertices, self.offsets, self.indices, self.edges,
             self.edge_layer, self.depth, self.prediction, self.slope_norm,
-            self.decisions,
+            self.decisions, parts.cells, parts.outputs, parts.offsets, parts.corners,
         )  # fmt: skip
         return sum(part.numel() * part.element_size() for part in held)
 
@@ -110,10 +114,24 @@ def slice_frame(
         depth=torch.from_numpy(edge_depth(partition)).to(torch.int16),
         prediction=found.prediction.cpu().to(narrow),
         slope_norm=found.slope_norm.cpu().float(),
+        parts=_parts(partition),
         decisions=_decisions(partition),
         layers=tuple(layer.name for layer in partition.network.layers),
         counts=partition.counts,
         complete=partition.complete,
+    )
+
+
+def _parts(partition: Partition) -> ClassParts:
+    """Return the parts of cells by class; none where cells are not affine."""
+    if partition.codes.whole is not None:
+        return class_parts(partition)
+    none = torch.zeros(0, dtype=torch.int64)
+    return ClassParts(
+        cells=none,
+        outputs=none,
+        offsets=torch.zeros(1, dtype=torch.int64),
+        corners=torch.zeros(0, 2, dtype=torch.float64),
     )
 
 
