@@ -134,6 +134,20 @@ def test_parts_by_class_tile_the_cells_in_which_it_changes():
         assert len(best[partition.indices[start:stop]].unique()) == 1
 
 
+def test_a_class_that_wins_at_no_corner_has_its_part_and_its_borders():
+    # x, -x and 1/2: the last one is the largest in a strip through the middle
+    layers = [([[1.0, 0.0], [-1.0, 0.0]], [3.0, 3.0])]
+    last = ([[0.5, -0.5], [-0.5, 0.5], [0.0, 0.0]], [0.0, 0.0, 0.5])
+    network = rl.from_layers([*layers, last])
+    plane = rl.Plane([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
+    partition = rl.slice_partition(network, plane, SQUARE)
+    assert partition.count == 1
+    parts = class_parts(partition)
+    assert sorted(parts.outputs.tolist()) == [0, 1, 2]
+    ends = decision_segments(partition).ends
+    assert sorted(ends[:, 0, 0].tolist()) == [-0.5, 0.5]
+
+
 def test_a_frame_has_the_partition_s_polygons_and_nothing_else():
     _, partition = image_slice()
     frame = slice_frame(partition, step=3)

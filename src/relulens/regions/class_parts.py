@@ -77,7 +77,8 @@ def _parts(
     places: NDArray[np.float64], values: NDArray[np.float64]
 ) -> list[tuple[int, NDArray[np.float64]]]:
     """Return where each output is the largest, clipped with its values carried on."""
-    able = np.flatnonzero(values.max(0) >= values.max(1).min())
+    # an output below another's least value anywhere is nowhere the largest
+    able = np.flatnonzero(values.max(0) >= values.min(0).max())
     lifted = np.column_stack([places, values[:, able]])
     found: list[tuple[int, NDArray[np.float64]]] = []
     for i, output in enumerate(able.tolist()):

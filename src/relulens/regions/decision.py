@@ -127,7 +127,8 @@ def _ties(places: np.ndarray, values: np.ndarray) -> list[tuple[np.ndarray, int,
 
     Outputs are affine on it, so the values at both ends of a chord tell the others'.
     """
-    able = np.flatnonzero(values.max(0) >= values.max(1).min())
+    # an output below another's least value anywhere is nowhere the largest
+    able = np.flatnonzero(values.max(0) >= values.min(0).max())
     found: list[tuple[np.ndarray, int, int]] = []
     solved = _affine(places, values[:, able])
     for i, a in enumerate(able):
