@@ -203,6 +203,28 @@ def test_decision_boundary_of_a_worked_example():
     assert torch.equal(level.ends[..., 0], torch.full_like(level.ends[..., 0], 0.5))
 
 
+def test_a_partition_knows_its_decision_boundary():
+    network = random_network((2, 6, 5, 3), 3)
+    partition = rl.slice_partition(network, AXES, SQUARE)
+    found = partition.decision_segments
+    assert found is partition.decision_segments
+    assert torch.equal(found.ends, decision_segments(partition).ends)
+    assert len(found) > 0
+    middle = rl.evaluate(network, AXES.points(found.ends.mean(1)))
+    tied = middle.gather(1, found.outputs)
+    torch.testing.assert_close(tied[:, 0], tied[:, 1], rtol=0, atol=1e-9)
+    torch.testing.assert_close(tied[:, 0], middle.amax(1), rtol=0, atol=1e-9)
+    assert "\n" not in repr(found)
+    assert "\n" not in repr(partition.map(0))
+
+
+def test_a_part_of_the_layers_has_no_decision_boundary():
+    network = random_network((2, 6, 5, 3), 3)
+    partition = rl.slice_partition(network, AXES, SQUARE, layers=0)
+    with pytest.raises(InvalidArgumentError, match="by 1 of 2 layers"):
+        _ = partition.decision_segments
+
+
 def refuse(error, words, *arguments, **options):
     with pytest.raises(error, match=words):
         rl.slice_partition(*arguments, **options)

@@ -1,6 +1,7 @@
 """Where a network's largest output changes, or an output takes a value, on a slice."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -9,7 +10,37 @@ from torch import Tensor
 
 from relulens.errors import InvalidArgumentError
 from relulens.graph.evaluate import evaluate
-from relulens.regions.partition import Partition
+from relulens.graph.network import Network
+from relulens.regions.plane import Plane
+
+
+class CellGraph(Protocol):
+    """What boundaries are found from: cells of a slice with their shared corners."""
+
+    @property
+    def network(self) -> Network:
+        """The network."""
+        ...
+
+    @property
+    def plane(self) -> Plane:
+        """The plane."""
+        ...
+
+    @property
+    def vertices(self) -> Tensor:
+        """Plane coordinates of every vertex [V, 2]."""
+        ...
+
+    @property
+    def offsets(self) -> Tensor:
+        """Where each cell starts in ``indices``, and the end of the last."""
+        ...
+
+    @property
+    def indices(self) -> Tensor:
+        """Vertices of every cell, counter-clockwise, cell after cell."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -31,14 +62,19 @@ class Segments:
         """Return the number of segments."""
         return self.cells.shape[0]
 
+    def __repr__(self) -> str:
+        """Return the number and the length on one line."""
+        long = float((self.ends[:, 1] - self.ends[:, 0]).norm(dim=1).sum())
+        return f"Segments({len(self)} in plane coordinates, {long:.4g} long)"
 
-def corner_values(partition: Partition) -> Float[Tensor, "vertices out"]:
+
+def corner_values(partition: CellGraph) -> Float[Tensor, "vertices out"]:
     """Return the network's outputs at all vertices, by evaluation."""
     points = partition.plane.points(partition.vertices)
     return evaluate(partition.network, points).flatten(1)
 
 
-def decision_segments(partition: Partition) -> Segments:
+def decision_segments(partition: CellGraph) -> Segments:
     """Return the boundary between the areas of the largest outputs.
 
     Args:
@@ -73,7 +109,7 @@ def decision_segments(partition: Partition) -> Segments:
 
 
 def level_segments(
-    partition: Partition, level: float = 0.0, *, output: int = 0
+    partition: CellGraph, level: float = 0.0, *, output: int = 0
 ) -> Segments:
     """Return where one output takes a value, within the cells.
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from relulens.errors import InvalidArgumentError
 from relulens.graph.network import Network
 from relulens.local.pattern import ActivationPattern
+from relulens.regions.decision import Segments, decision_segments
 from relulens.regions.partition_codes import CellCodes
 from relulens.regions.plane import Plane
 from relulens.regions.slice_certificate import SliceCertificate
@@ -30,6 +31,10 @@ class CellMap:
     def __call__(self, place: object) -> Float[Tensor, "batch out"]:
         """Return the values at plane coordinates [N, 2]."""
         return torch.as_tensor(place, dtype=torch.float64) @ self.slope.T + self.offset
+
+    def __repr__(self) -> str:
+        """Return the number of outputs on one line."""
+        return f"CellMap(2 -> {self.offset.shape[0]})"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -76,6 +81,7 @@ class Partition:
     certificate: SliceCertificate
     codes: CellCodes
     _known: dict[str, Tensor] = field(default_factory=dict, repr=False)
+    _segments: list[Segments] = field(default_factory=list, repr=False)
 
     @property
     def count(self) -> int:
@@ -113,6 +119,26 @@ class Partition:
             total.index_add_(0, owner, self.vertices[self.indices])
             known = self._known["centres"] = total / lengths[:, None]
         return known
+
+    @property
+    def decision_segments(self) -> Segments:
+        """The boundary between the areas of the largest outputs, cell by cell.
+
+        Found once, by one evaluation at every vertex.
+
+        Raises:
+            InvalidArgumentError: The slice was cut by a part of the layers, so that
+                outputs are not affine on its cells, or there is only one output.
+        """
+        if self.codes.whole is None:
+            raise InvalidArgumentError(
+                "cannot find decision boundaries: layers= cut the slice by"
+                f" {len(self.layers)} of {len(self.network.layers)} layers, and the"
+                " output is affine where all did. Leave it out of slice_partition."
+            )
+        if not self._segments:
+            self._segments.append(decision_segments(self))
+        return self._segments[0]
 
     def pattern(self, cell: int) -> ActivationPattern:
         """Return the codes of all layers on one cell, as ``activation_pattern`` does.
