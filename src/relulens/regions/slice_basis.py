@@ -47,11 +47,13 @@ class Combined:
         parts: Coefficients [m, *shape], for the first m functions.
         error: Bound on what rounding of the coefficients adds anywhere [*shape].
         size: Bound on the sum of absolute terms, here and on the way [*shape].
+        settled: Whether a value at a vertex is 0 if and only if it is exactly 0.
     """
 
     parts: Tensor
     error: Tensor
     size: Tensor
+    settled: bool = False
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

@@ -62,12 +62,27 @@ class Cut:
     place: Floats
 
 
-def vertex_signs(mesh: Mesh, functions: Functions, exact: ExactSigns) -> Signs:
-    """Return the signs of functions at all vertices, doubts decided exactly."""
+def vertex_signs(
+    mesh: Mesh, functions: Functions, exact: ExactSigns, settled: Floats | None = None
+) -> Signs:
+    """Return the signs of functions at all vertices, doubts decided exactly.
+
+    Args:
+        mesh: The mesh.
+        functions: The functions.
+        exact: Decides the doubts.
+        settled: The entries that the functions are differences of, at the vertices
+            [V, size], if these are 0 exactly where the true ones are: the difference
+            of two such is 0 without any doubt.
+    """
     rounding, steep = functions.limits
     positive, negative, doubts = planar.sign_bits(
         functions.values, rounding, steep, mesh.errors
     )
+    if settled is not None and len(doubts):
+        v, k = doubts.T
+        one, two = functions.unit[k], functions.other[k]
+        doubts = doubts[(settled[v, one] != 0) | (settled[v, two] != 0)]
     for v, k in doubts.tolist():
         sign = exact.sign(
             v, functions.node, functions.unit[k], functions.other[k], mesh.origin

@@ -4,9 +4,9 @@ from fractions import Fraction
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from relulens.errors import InvalidArgumentError, NotFiniteError
+from relulens.graph.arrays import tensor_of
 
 
 def convex_polygon(domain: object) -> np.ndarray:
@@ -20,8 +20,8 @@ def convex_polygon(domain: object) -> np.ndarray:
             convex; decided in exact arithmetic.
         NotFiniteError: A coordinate is NaN or infinite.
     """
-    given = domain if isinstance(domain, Tensor) else np.asarray(domain)
-    corners = torch.as_tensor(given).detach().to("cpu", torch.float64).numpy()
+    given = tensor_of(domain, subject="the domain of a slice")
+    corners = given.to("cpu", torch.float64).numpy()
     if corners.ndim != 2 or corners.shape[1] != 2 or corners.shape[0] < 3:
         raise InvalidArgumentError(
             f"cannot cut the domain: its shape is {list(corners.shape)}, and [k, 2]"

@@ -46,7 +46,9 @@ def maximum_stage(state: State, index: int, node: Maximum, read: Combined) -> Co
     z, limits = state.basis.at_vertices(read, state.mesh)
     contest = _contest(state, node, read, z, limits)
     functions = _pairs(state, node, read, contest)
-    signs = vertex_signs(state.mesh, functions, state.exact)
+    signs = vertex_signs(
+        state.mesh, functions, state.exact, z if read.settled else None
+    )
     mesh = state.mesh
     ups, downs = planar.cell_signs(
         mesh.offsets, mesh.corners, signs.positive, signs.negative
@@ -84,7 +86,7 @@ def _direct_value(node: Maximum, read: Combined) -> Combined:
     """Return the maximum where values at vertices are at hand."""
     both = torch.stack([read.error, read.size])
     error, size = node.groups.largest(both)[0]
-    return Combined(node.groups.largest(read.parts)[0], error, size)
+    return Combined(node.groups.largest(read.parts)[0], error, size, read.settled)
 
 
 def _contest(
@@ -217,5 +219,8 @@ def _value(
     size[varied] = torch.from_numpy(basis.largest[before:])
     shape = node.shape
     return Combined(
-        parts.reshape(-1, *shape), error.reshape(shape), size.reshape(shape)
+        parts.reshape(-1, *shape),
+        error.reshape(shape),
+        size.reshape(shape),
+        settled=read.settled,
     )

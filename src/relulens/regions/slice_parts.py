@@ -111,7 +111,7 @@ def _direct(basis: Basis, count: int) -> Basis:
 def _taken(value: Combined, basis: Basis, vertices: np.ndarray) -> Combined:
     """Return a node's values at some vertices."""
     if basis.direct:
-        return Combined(value.parts[vertices], value.error, value.size)
+        return Combined(value.parts[vertices], value.error, value.size, value.settled)
     parts = value.parts
     m = parts.shape[0]
     rows = torch.from_numpy(basis.values[vertices, :m])
@@ -121,4 +121,5 @@ def _taken(value: Combined, basis: Basis, vertices: np.ndarray) -> Combined:
         (rows @ parts.flatten(1)).reshape(-1, *parts.shape[1:]),
         value.error + error + 2.0**-52 * (m + 2) * size,
         torch.maximum(value.size, size),
+        value.settled,
     )

@@ -96,7 +96,7 @@ def two_slope_stage(
     margin = limits[0] + slack * limits[1]
     low, high = z.min(0), z.max(0)
     on = low > margin
-    varied = np.flatnonzero(~on & (high >= -margin))
+    varied = np.flatnonzero(~on & (high >= -margin) & ((margin > 0) | (high > 0)))
     # A unit that is nowhere positive is off, also where it is zero.
     code = on.astype(np.int8)
     functions = Functions(
@@ -134,9 +134,26 @@ def two_slope_stage(
     if made is not None:
         values = extended(values, made)
         state.grow(made)
+    low, high = _slopes(node)
+    mesh = state.mesh
+    features = planar.features(
+        values, mesh.offsets, mesh.corners, bits, low[varied], high[varied]
+    )
     if state.basis.direct:
-        return _direct_value(node, read)
-    return _two_slope_value(state, node, read, (code, varied), values, functions.limits)
+        return _direct_value(node, read, varied, features)
+    code = np.where(code > 0, high, low)
+    return _two_slope_value(
+        state, node, read, (code, varied), features, functions.limits
+    )
+
+
+def _slopes(node: TwoSlope) -> tuple[np.ndarray, np.ndarray]:
+    """Return the slopes of all units, flat."""
+    low, high = (
+        s.to(torch.float64).expand(node.shape).flatten().numpy()
+        for s in (node.negative, node.positive)
+    )
+    return low, high
 
 
 def any_change(signs: Signs) -> bool:
@@ -154,33 +171,30 @@ def extended(rows: np.ndarray, made: Cut) -> np.ndarray:
     return more
 
 
-def _direct_value(node: TwoSlope, read: Combined) -> Combined:
+def _direct_value(
+    node: TwoSlope, read: Combined, varied: Integers, features: np.ndarray
+) -> Combined:
     """Return a two-slope node's value where values at vertices are at hand."""
     gain = torch.maximum(node.negative.abs(), node.positive.abs()).to(torch.float64)
-    return Combined(
-        two_slope_value(node, read.parts), gain * read.error, gain * read.size
-    )
+    value = two_slope_value(node, read.parts)
+    value.flatten(1)[:, torch.from_numpy(varied)] = torch.from_numpy(features)
+    return Combined(value, gain * read.error, gain * read.size, True)
 
 
 def _two_slope_value(
     state: State,
     node: TwoSlope,
     read: Combined,
-    codes: tuple[Integers, Integers],
-    values: np.ndarray,
+    slopes: tuple[np.ndarray, Integers],
+    features: np.ndarray,
     limits: np.ndarray,
 ) -> Combined:
     """Return a two-slope node's value; units that vary become basis functions."""
-    code, varied = codes
-    size = code.shape[0]
-    low, high = (
-        s.to(torch.float64).expand(node.shape).flatten().numpy()
-        for s in (node.negative, node.positive)
-    )
-    slope = np.where(code > 0, high, low)
+    slope, varied = slopes
+    size = slope.shape[0]
     slope[varied] = 0.0
+    low, high = _slopes(node)
     gain = np.maximum(np.abs(low), np.abs(high))[varied]
-    features = np.where(values > 0, high[varied] * values, low[varied] * values)
     slack = float(state.mesh.errors.max())
     basis = state.basis
     before = basis.values.shape[1]
@@ -196,5 +210,8 @@ def _two_slope_value(
     largest[varied] = torch.from_numpy(basis.largest[before:])
     shape = node.shape
     return Combined(
-        parts.reshape(-1, *shape), error.reshape(shape), largest.reshape(shape)
+        parts.reshape(-1, *shape),
+        error.reshape(shape),
+        largest.reshape(shape),
+        settled=True,
     )

@@ -14,6 +14,7 @@ from numba import njit
 
 _ROUND = 2.0**-52
 _ONE = np.uint64(1)
+_TINY = 1e-290
 
 
 @njit(cache=True)
@@ -156,13 +157,58 @@ def edge_cuts(places, edges, cells, z, positive, negative, limits, blur, active)
 
 @njit(cache=True)
 def mix_rows(rows, start, first, second, place):
-    """Fill rows from ``start`` with mixtures of two earlier rows each, in order."""
+    """Fill rows from ``start`` with mixtures of two earlier rows each, in order.
+
+    A mixture is 0 only if both numbers are.
+    """
     for i in range(first.shape[0]):
         a = first[i]
         b = second[i]
         t = place[i]
         for j in range(rows.shape[1]):
-            rows[start + i, j] = rows[a, j] + t * (rows[b, j] - rows[a, j])
+            x = rows[a, j]
+            y = rows[b, j]
+            mixed = x + t * (y - x)
+            rows[start + i, j] = _TINY if mixed == 0.0 and x != y else mixed
+
+
+@njit(cache=True)
+def features(values, offsets, corners, codes, low, high):
+    """Return two-slope units at vertices, 0 where and only where they are exactly 0.
+
+    Args:
+        values: Their arguments [V, n], affine on every cell.
+        offsets: Where cells start in the next [C + 1].
+        corners: Vertices of the cells.
+        codes: Units that are positive on every cell, as bitsets [C, words].
+        low: Slopes of negative arguments [n].
+        high: Slopes of positive ones [n].
+    """
+    count, n = values.shape
+    words = codes.shape[1]
+    on = np.zeros((count, words), np.uint64)
+    off = np.zeros((count, words), np.uint64)
+    for c in range(offsets.shape[0] - 1):
+        for i in range(offsets[c], offsets[c + 1]):
+            v = corners[i]
+            for w in range(words):
+                on[v, w] |= codes[c, w]
+                off[v, w] |= ~codes[c, w]
+    made = np.empty((count, n))
+    for v in range(count):
+        for w in range(words):
+            up = on[v, w]
+            down = off[v, w]
+            for k in range(64 * w, min(64 * w + 64, n)):
+                bit = _ONE << np.uint64(k & 63)
+                z = values[v, k]
+                if up & bit == 0:
+                    made[v, k] = low[k] * min(z, -_TINY) if low[k] != 0.0 else 0.0
+                elif down & bit == 0:
+                    made[v, k] = high[k] * max(z, _TINY)
+                else:
+                    made[v, k] = 0.0
+    return made
 
 
 @njit(cache=True)
