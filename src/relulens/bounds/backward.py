@@ -96,7 +96,12 @@ class _Walk:
 
 
 def _dot(weights: Tensor, vector: Tensor) -> Tensor:
-    """Return the product [N, rows] of weights [1 or N, rows, *] with [1 or N, *]."""
+    """Return the product [N, rows] of weights [1 or N, rows, *] with [1 or N, *].
+
+    The vector may have an axis of rows as well, one for each row of weights.
+    """
+    if vector.ndim == weights.ndim:
+        return (weights.flatten(2) * vector.flatten(2)).sum(-1)
     flat, other = weights.flatten(2), vector.flatten(1)
     if flat.shape[0] == 1:
         return (flat[0] @ other.T).T
@@ -180,7 +185,8 @@ def _end(relaxation: Relaxation, walk: _Walk, weights: Tensor) -> None:
     least = _dot(weights, middle)
     if relaxation.ball is None:
         # The input comes last, so that nothing reads its weights any more.
-        least = least - _dot(weights.abs_(), half)
+        taped = weights.requires_grad
+        least = least - _dot(weights.abs() if taped else weights.abs_(), half)
     else:
         least = least - _dot(weights.abs(), half)
         ball = relaxation.ball
@@ -216,12 +222,16 @@ def _two_slope(
     over, under = weights.clamp(min=0.0), weights.clamp(max=0.0)
     steep = torch.maximum(lines.below_slope.abs(), lines.above_slope.abs())
     count = weights[0, 0].numel()
-    room = gamma(8) * steep * size
+    own = steep.ndim == weights.ndim
+    room = gamma(8) * steep * (size.unsqueeze(1) if own else size)
     below = lines.below - room - gamma(count) * (lines.below.abs() + room)
     above = lines.above + room + gamma(count) * (lines.above.abs() + room)
     walk.constant = walk.constant + _dot(over, below) + _dot(under, above)
-    low, high = lines.below_slope.unsqueeze(1), lines.above_slope.unsqueeze(1)
-    if weights.shape[0] == low.shape[0]:
+    low, high = lines.below_slope, lines.above_slope
+    if not own:
+        low, high = low.unsqueeze(1), high.unsqueeze(1)
+    taped = weights.requires_grad or low.requires_grad or high.requires_grad
+    if weights.shape[0] == low.shape[0] and not taped:
         walk.add(source, over.mul_(low).add_(under.mul_(high)))
     else:
         walk.add(source, over * low + under * high)

@@ -15,6 +15,8 @@ from relulens.graph.nodes import Maximum, TwoSlope
 class Lines:
     """``below_slope z + below <= phi(z) <= above_slope z + above``, entry by entry.
 
+    With an axis of rows after the first one, every row carried back has its own lines.
+
     Attributes:
         below_slope: [N, *shape].
         below: [N, *shape].

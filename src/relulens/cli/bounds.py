@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from relulens.robustness.certified_accuracy import CertifiedAccuracy
     from relulens.robustness.output_bounds import BoundsMethod
 
-METHODS = ("sensitivity", "interval", "local", "relaxation", "triangle", "exact")
+METHODS = (
+    "sensitivity",
+    "interval",
+    "local",
+    "relaxation",
+    "optimised",
+    "triangle",
+    "exact",
+)
 
 
 @click.command()

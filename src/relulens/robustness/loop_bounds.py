@@ -23,11 +23,11 @@ def check_loop_method(method: str) -> None:
     """Refuse the method that needs layers.
 
     Raises:
-        InvalidArgumentError: It is ``"relaxation"``.
+        InvalidArgumentError: It is ``"relaxation"`` or ``"optimised"``.
     """
-    if method == "relaxation":
+    if method in {"relaxation", "optimised"}:
         raise InvalidArgumentError(
-            "cannot bound a model with loops by method 'relaxation': it goes through"
+            f"cannot bound a model with loops by method {method!r}: it goes through"
             " layers, and loops have none. Use 'interval', 'triangle' or 'exact'."
         )
 
@@ -63,7 +63,7 @@ def loop_bounds(
     Args:
         model: The model, float64 on the processor.
         around: Inputs [N, p] and what lies around them.
-        method: Any but ``"relaxation"``.
+        method: Any but ``"relaxation"`` and ``"optimised"``.
         limits: What programs may take.
 
     Raises:

@@ -28,13 +28,20 @@ from relulens.robustness.loop_bounds import (
 from relulens.robustness.sensitivity import Sensitivity, sensitivity
 
 BoundsMethod: TypeAlias = Literal[
-    "sensitivity", "interval", "local", "relaxation", "triangle", "exact"
+    "sensitivity",
+    "interval",
+    "local",
+    "relaxation",
+    "optimised",
+    "triangle",
+    "exact",
 ]
 METHODS: tuple[BoundsMethod, ...] = (
     "sensitivity",
     "interval",
     "local",
     "relaxation",
+    "optimised",
     "triangle",
     "exact",
 )
@@ -94,17 +101,19 @@ def output_bounds(
     From loose and quick to tight and slow: ``"sensitivity"`` is ``y(x) ± S radius`` for
     the global S; ``"local"`` the same with the gains on the box; ``"interval"`` pushes
     the box forward; ``"relaxation"`` carries outputs back through lines, layers refined
-    in the same way; ``"triangle"`` solves a linear program with the convex hull of
-    every ReLU; ``"exact"`` one with integers. Every one of the last three lies within
-    the one before it, and the interval within ``"sensitivity"``.
+    in the same way; ``"optimised"`` chooses the slopes of these lines for every row;
+    ``"triangle"`` solves a linear program with the convex hull of every ReLU;
+    ``"exact"`` one with integers. Exact lies within triangle and optimised, both of
+    them within relaxation, that within interval, and that within sensitivity.
 
     Args:
-        network: A network; or a model with loops, for all but ``"relaxation"``.
+        network: A network; or a model with loops, for all methods but
+            ``"relaxation"`` and ``"optimised"``.
         x: Inputs [N, *input_shape].
         radius: A number >= 0, one an input [N], or an array that broadcasts with x.
         method: See above.
-        norm: Norm of the radius: infinity, 2 or 1. Methods but ``"sensitivity"`` and
-            ``"relaxation"`` use the box around the ball.
+        norm: Norm of the radius: infinity, 2 or 1. Only ``"sensitivity"``,
+            ``"relaxation"`` and ``"optimised"`` see more than the box around the ball.
         labels: Bound the output of each input's label [N] minus every other output.
         rows: Bound these rows [rows, q] of the flattened output instead of it.
         domain: Bounds of the inputs; the network's own by default.
@@ -295,10 +304,13 @@ def _piece(
         found = layer_bounds(network, low, high, method="interval")
         (lower, upper), rigorous = found.output, found.rigorous
     else:
-        found = layer_bounds(network, low, high, rows=limits.rows, ball=around.ball)
+        lines = "optimised" if method == "optimised" else "relaxation"
+        found = layer_bounds(
+            network, low, high, method=lines, rows=limits.rows, ball=around.ball
+        )
         (lower, upper), rigorous = found.output, found.rigorous
         unrefined = found.unrefined
-        if method != "relaxation":
+        if method in {"triangle", "exact"}:
             solved = program_bounds(found, exact=method == "exact", limits=limits)
             lower, upper, undecided = solved.lower, solved.upper, solved.undecided
             rigorous = rigorous and solved.rigorous
