@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from relulens.errors import InvalidArgumentError
 from relulens.graph.convert import converted
 from relulens.graph.network import Network
 from relulens.local.pattern import activation_pattern
@@ -37,7 +38,7 @@ class RegionCheck:
     """Facts about an enumeration that follow from its being right.
 
     Attributes:
-        volume: Sum of the regions' volumes.
+        volume: Sum of the regions' volumes, NaN if they have no vertices.
         domain_volume: Volume of the domain; infinite, or NaN where it is not known.
         witnessed: Regions whose interior point has their pattern in float64; a unit
             that is zero all over a region may round to another sign there.
@@ -65,6 +66,8 @@ class LinearRegions:
         bounded: Whether each region is bounded.
         complete: Whether these are all.
         decided: Signs that rounding left open and whole numbers settled.
+        undecided: Times that a linear program could not tell whether a unit is zero all
+            over a region or positive in a part of it thinner than rounding.
         reason: In words, if not complete.
         domain_volume: Volume of the domain, NaN where it is not known.
     """
@@ -77,9 +80,10 @@ class LinearRegions:
     bounded: Bool[Tensor, " regions"]
     complete: bool
     decided: int
+    undecided: int
     reason: str
     domain_volume: float
-    complex: Complex = field(repr=False)
+    complex: Complex | None = field(repr=False)
     owner: NDArray[np.int64] = field(repr=False)
     labels: tuple[tuple[int, str, NDArray[np.int64]], ...] = field(repr=False)
     _known: dict[str, Tensor | Neighbours | int] = field(
@@ -90,11 +94,19 @@ class LinearRegions:
         """Return the number of regions."""
         return self.count
 
+    def _cells(self, wanted: str) -> Complex:
+        if self.complex is None:
+            raise InvalidArgumentError(
+                f"cannot return {wanted}: the {self.count} regions were listed by"
+                " linear programs, without vertices. Use method='vertices'."
+            )
+        return self.complex
+
     @property
     def vertices(self) -> Float[Tensor, "vertices inputs"]:
         """All vertices of all regions, flattened; infinite where at infinity."""
         n = self.network.input_size
-        rows = self.complex.rows
+        rows = self._cells("vertices").rows
         with np.errstate(divide="ignore", invalid="ignore"):
             points = rows[:, :n] / rows[:, n : n + 1]
         points[np.isnan(points)] = np.inf
@@ -106,10 +118,11 @@ class LinearRegions:
         Args:
             region: Number of the region.
         """
+        held = self._cells("vertices")
         found: list[int] = []
         for cell in np.nonzero(self.owner == region)[0]:
-            first, size = self.complex.head[cell, 0], self.complex.head[cell, 2]
-            found += self.complex.ints[first : first + size].tolist()
+            first, size = held.head[cell, 0], held.head[cell, 2]
+            found += held.ints[first : first + size].tolist()
         return torch.tensor(sorted(set(found)), dtype=torch.int64)
 
     @property
@@ -118,7 +131,7 @@ class LinearRegions:
         known = self._known.get("edges")
         if isinstance(known, int):
             return known
-        held = self.complex
+        held = self._cells("edges")
         count = len(np.unique(kernel.edge_keys(held.head, held.ints)))
         self._known["edges"] = count
         return count
@@ -129,7 +142,7 @@ class LinearRegions:
         known = self._known.get("volumes")
         if isinstance(known, Tensor):
             return known
-        held = self.complex
+        held = self._cells("volumes")
         single = kernel.volumes(
             held.head, held.ints, held.words, held.width, held.rows, held.dimension
         )
@@ -149,7 +162,7 @@ class LinearRegions:
         return found
 
     def _shared_faces(self) -> Neighbours:
-        held = self.complex
+        held = self._cells("neighbours")
         keys, owner = kernel.facet_keys(held.head, held.ints, held.words, held.width)
         order = np.lexsort((keys[:, 1], keys[:, 0]))
         keys, owner = keys[order], owner[order]
@@ -188,7 +201,9 @@ class LinearRegions:
             same &= (pattern[name].cpu() == code.cpu()).all(dim=1)
             table.append(code.cpu().numpy())
         return RegionCheck(
-            volume=math.fsum(self.volumes.tolist()),
+            volume=math.nan
+            if self.complex is None
+            else math.fsum(self.volumes.tolist()),
             domain_volume=self.domain_volume,
             witnessed=int(same.sum()),
             distinct=len(np.unique(np.concatenate(table, axis=1), axis=0)),
@@ -198,7 +213,8 @@ class LinearRegions:
     def __repr__(self) -> str:
         """Return the counts on one line."""
         least = "" if self.complete else "at least "
+        listed = "" if self.complex is None else f", {len(self.complex.rows)} vertices"
         return (
             f"LinearRegions({least}{self.count} regions in {self.network.input_size}"
-            f" dimensions, {len(self.complex.rows)} vertices)"
+            f" dimensions{listed})"
         )
