@@ -15,7 +15,7 @@ from relulens.certificates.rounding import exact_dot
 from relulens.certificates.spanning import PositiveSpanning
 from relulens.certificates.subjects import GivenMatrix
 from relulens.certificates.system import Rows, System, rows_of
-from relulens.errors import CertificateError
+from relulens.errors import CertificateError, InvalidArgumentError
 from relulens.graph.domain import Box
 from relulens.importers.layers import from_layers
 from relulens.preimage.omnidirectionality import omnidirectionality
@@ -279,6 +279,24 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     np.savez(pickled, head=np.array([{}], dtype=object), checksum=np.zeros(1))
     with pytest.raises(CertificateError):
         read_certificate(pickled, TRIANGLE)
+    with pytest.raises(CertificateError, match="No such file or directory"):
+        read_certificate(tmp_path / "missing.npz", TRIANGLE)
+    proof = omnidirectionality(TRIANGLE).certificate
+    path = write_certificate(tmp_path / "m.npz", proof)
+    with pytest.raises(InvalidArgumentError, match="subject of a certificate"):
+        read_certificate(path, "triangle")
+
+
+def test_folders_that_are_missing_are_refused(tmp_path: Path) -> None:
+    proof = omnidirectionality(TRIANGLE).certificate
+    with pytest.raises(CertificateError, match="No such file or directory"):
+        write_certificate(tmp_path / "missing" / "m.npz", proof)
+
+
+def test_certificates_of_preimages_are_one_line() -> None:
+    for result in networks():
+        assert "\n" not in repr(result.certificate)
+        assert result.verdict in repr(result.certificate)
 
 
 def test_every_field_is_covered_above() -> None:

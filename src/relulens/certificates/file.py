@@ -28,6 +28,7 @@ from relulens.certificates.system import Rows, System
 from relulens.certificates.target import target_of
 from relulens.certificates.verdict import PreimageCertificate
 from relulens.errors import CertificateError, UnknownNameError
+from relulens.graph.arrays import tensor_of
 from relulens.graph.convert import converted
 from relulens.graph.network import Network
 
@@ -70,9 +71,19 @@ def write_certificate(path: str | Path, certificate: Certificate, /) -> Path:
     Returns:
         The path.
 
+    Raises:
+        CertificateError: It is no certificate, such as the nothing of an undecided
+            result, or the file cannot be written.
+
     Example:
         >>> # write_certificate("proof.npz", result.certificate)
     """
+    if not isinstance(certificate, Certificate):
+        raise CertificateError(
+            f"cannot write a certificate to {path}: a {type(certificate).__name__} is"
+            " given, and it is none. Pass a result's certificate; undecided results"
+            " have none."
+        )
     arrays: dict[str, np.ndarray] = {}
     body = _encoded(certificate, arrays)
     head = {
@@ -88,8 +99,14 @@ def write_certificate(path: str | Path, certificate: Certificate, /) -> Path:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     partial = target.with_name(target.name + ".part")
-    partial.write_bytes(buffer.getvalue())
-    os.replace(partial, target)
+    try:
+        partial.write_bytes(buffer.getvalue())
+        os.replace(partial, target)
+    except OSError as error:
+        raise CertificateError(
+            f"cannot write a certificate to {path}: {error.strerror}. Pass a file in a"
+            " folder that exists and can be written."
+        ) from error
     return target
 
 
@@ -147,10 +164,15 @@ def _loaded(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+    except OSError as error:
         raise CertificateError(
-            f"cannot read certificate {path}: {error}. Pass a file that"
-            " write_certificate made."
+            f"cannot read certificate {path}: {error.strerror or error}. Pass a file"
+            " that write_certificate made."
+        ) from error
+    except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise CertificateError(
+            f"cannot read certificate {path}: it is no archive of arrays, or it is cut"
+            " short. Pass a file that write_certificate made."
         ) from error
     missing = {"head", "checksum"} - arrays.keys()
     if missing:
@@ -228,5 +250,5 @@ def _source(subject: object) -> object:
         return converted(subject, torch.float64, torch.device("cpu"))
     if issparse(subject):
         return GivenMatrix(matrix=csr_array(subject, dtype=np.float64))
-    values = torch.as_tensor(subject).detach().cpu().to(torch.float64)
-    return GivenMatrix(matrix=torch.from_numpy(np.array(values.numpy(), order="C")))
+    values = tensor_of(subject, subject="the subject of a certificate")
+    return GivenMatrix(matrix=values.to("cpu", torch.float64).contiguous().clone())

@@ -81,6 +81,13 @@ class PreimageCertificate:
     cover: Cover | None = None
     elsewhere: PieceProof | None = None
 
+    def __repr__(self) -> str:
+        """Return what is proved on one line."""
+        return (
+            f"PreimageCertificate({self.verdict!r}, layer={self.layer!r},"
+            f" scope={self.scope!r})"
+        )
+
     def verify(self) -> Verification:
         """Check the proof from the raw weights, the input, and nothing else."""
         target = target_of(self.network, self.layer)

@@ -8,7 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from relulens.errors import NotFiniteError, ShapeError, UnknownNameError
+from relulens.errors import (
+    InvalidArgumentError,
+    NotFiniteError,
+    ShapeError,
+    UnknownNameError,
+)
+from relulens.graph.arrays import tensor_of
 from relulens.graph.domain import Box
 from relulens.graph.linear_map import Shape
 from relulens.graph.nodes import (
@@ -162,9 +168,10 @@ class Network:
                 if node in (item.output, *item.nodes):
                     return i
             raise UnknownNameError(layer, names or ["output"])
+        _check_number(layer)
         if not -len(names) <= layer < len(names):
             raise UnknownNameError(str(layer), names or ["output"])
-        return layer % len(names)
+        return int(layer) % len(names)
 
     def find(self, layer: int | str | None, at: str = "features") -> int:
         """Return the index of the node that a layer's name or number stands for.
@@ -181,7 +188,7 @@ class Network:
             return sources(first)[0]
         if layer is None or layer == "output":
             return self.output
-        if isinstance(layer, int):
+        if not isinstance(layer, str):
             return self.layers[self.layer_index(layer)].output
         if layer in self.cuts:
             return self.cuts[layer]
@@ -195,12 +202,11 @@ class Network:
             subject: What the message calls them.
 
         Raises:
+            InvalidArgumentError: It holds no real numbers.
             ShapeError: The shape is another one, or the batch axis is missing.
             NotFiniteError: A number is NaN or infinite.
         """
-        # Lists go through numpy: torch would round them to float32.
-        given = x if isinstance(x, Tensor) else np.asarray(x)
-        value = torch.as_tensor(given, device=self.device).detach().to(self.dtype)
+        value = tensor_of(x, subject=subject).to(self.device, self.dtype)
         if tuple(value.shape[1:]) != self.input_shape or value.ndim == 0:
             missing = tuple(value.shape) == self.input_shape
             advice = (
@@ -229,6 +235,19 @@ class Network:
             f"Network({list(self.input_shape)} -> {list(self.output_shape)},"
             f" {len(self.layers)} layers, state_size={self.state_size},"
             f" {self.dtype}, {self.device})"
+        )
+
+
+def _check_number(layer: object) -> None:
+    """Refuse what is neither a name nor a number of a layer.
+
+    Raises:
+        InvalidArgumentError: It is no whole number.
+    """
+    if isinstance(layer, bool) or not isinstance(layer, int | np.integer):
+        raise InvalidArgumentError(
+            f"cannot find layer {layer!r}: it is a {type(layer).__name__}, and a name"
+            " or a whole number is needed. network.names() lists all names."
         )
 
 

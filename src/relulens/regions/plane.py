@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from relulens.errors import InvalidArgumentError, NotFiniteError
+from relulens.graph.arrays import tensor_of
 
 _PARALLEL = 1e-12
 
@@ -34,8 +34,8 @@ class Plane:
     directions: Float[Tensor, " two *shape"]
 
     def __init__(self, origin: object, directions: object) -> None:
-        start = _as_float64(origin)
-        two = _as_float64(directions)
+        start = _as_float64(origin, "the origin")
+        two = _as_float64(directions, "the directions")
         if tuple(two.shape) != (2, *start.shape):
             raise InvalidArgumentError(
                 f"cannot make a plane: the origin has shape {list(start.shape)} and the"
@@ -58,9 +58,16 @@ class Plane:
         """Return the plane with ``p0`` at (0, 0), ``p1`` at (1, 0), ``p2`` at (0, 1).
 
         Raises:
-            InvalidArgumentError: The three points lie on one line.
+            InvalidArgumentError: The three points lie on one line, or their shapes
+                differ.
         """
-        start, first, second = (_as_float64(p) for p in (p0, p1, p2))
+        start, first, second = (_as_float64(p, "a point") for p in (p0, p1, p2))
+        if not start.shape == first.shape == second.shape:
+            shapes = ", ".join(str(list(p.shape)) for p in (start, first, second))
+            raise InvalidArgumentError(
+                f"cannot make a plane: its points have shapes {shapes}, and they must"
+                " be equal. Give three inputs without a batch axis."
+            )
         return cls(start, torch.stack([first - start, second - start]))
 
     @classmethod
@@ -73,7 +80,7 @@ class Plane:
         Raises:
             InvalidArgumentError: The points have fewer than two principal components.
         """
-        points = _as_float64(data)
+        points = _as_float64(data, "data")
         flat = points.flatten(1)
         mean = flat.mean(0)
         _, _, rows = torch.linalg.svd(flat - mean, full_matrices=False)
@@ -88,13 +95,13 @@ class Plane:
 
     def points(self, coordinates: object) -> Float[Tensor, " batch *shape"]:
         """Return the inputs at plane coordinates [N, 2]."""
-        place = _as_float64(coordinates)
+        place = _as_float64(coordinates, "coordinates")
         flat = place @ self.directions.flatten(1) + self.origin.flatten()
         return flat.reshape(-1, *self.origin.shape)
 
     def coordinates(self, x: object) -> Float[Tensor, "batch 2"]:
         """Return the plane coordinates of the plane's points nearest to inputs."""
-        flat = (_as_float64(x) - self.origin).flatten(1)
+        flat = (_as_float64(x, "x") - self.origin).flatten(1)
         basis = self.directions.flatten(1).T
         return torch.linalg.lstsq(basis, flat.T).solution.T
 
@@ -103,9 +110,8 @@ class Plane:
         return f"Plane({list(self.origin.shape)})"
 
 
-def _as_float64(value: object) -> Tensor:
-    given = value if isinstance(value, Tensor) else np.asarray(value)
-    return torch.as_tensor(given).detach().to("cpu", torch.float64)
+def _as_float64(value: object, subject: str) -> Tensor:
+    return tensor_of(value, subject=subject).to("cpu", torch.float64)
 
 
 def _listed(start: Tensor) -> str:

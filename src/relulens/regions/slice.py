@@ -130,6 +130,7 @@ def _asked(
     Raises:
         ShapeError: The plane lies in another space than the network's inputs.
     """
+    _check_plane(plane)
     if tuple(plane.origin.shape) != network.input_shape:
         raise ShapeError(
             "the plane's origin",
@@ -150,6 +151,19 @@ def _asked(
     return Asked(
         network=network, region=region, whole=whole, plane=plane, polygon=polygon
     )
+
+
+def _check_plane(plane: object) -> None:
+    """Refuse what is no plane.
+
+    Raises:
+        InvalidArgumentError: It is something else.
+    """
+    if not isinstance(plane, Plane):
+        raise InvalidArgumentError(
+            f"cannot cut a slice along a {type(plane).__name__}: a plane is needed."
+            " Pass Plane(origin, directions) or Plane.through(p0, p1, p2)."
+        )
 
 
 def _begun(
