@@ -48,7 +48,7 @@ def trained(regime: str, seed: int) -> nn.Module:
 # the mean slope along the slice is what both regimes lower with every seed.
 images = torch.stack([x[1200:][y[1200:] == digit][0] for digit in (1, 4, 7)])
 plane, corners = rl.Plane.through(*images), [[0, 0], [1, 0], [0, 1]]
-figure, axes = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(13, 4.6), layout="constrained")
 for regime, ax in zip(("plain", "weight decay", "adversarial"), axes, strict=True):
     for module in (trained(regime, seed) for seed in range(3)):
         found = rl.slice_partition(rl.from_torch(module, x[:2]), plane, corners)

@@ -8,7 +8,6 @@ import relulens as rl
 from relulens.errors import InvalidArgumentError, UnknownNameError
 from relulens.regions.cell_values import cell_values
 from relulens.regions.class_parts import class_parts
-from relulens.regions.decision import decision_segments
 from relulens.regions.frame import edge_depth, slice_frame
 from relulens.regions.layer_pieces import layer_pieces
 
@@ -144,7 +143,7 @@ def test_a_class_that_wins_at_no_corner_has_its_part_and_its_borders():
     assert partition.count == 1
     parts = class_parts(partition)
     assert sorted(parts.outputs.tolist()) == [0, 1, 2]
-    ends = decision_segments(partition).ends
+    ends = partition.decision_segments.ends
     assert sorted(ends[:, 0, 0].tolist()) == [-0.5, 0.5]
 
 
@@ -154,7 +153,7 @@ def test_a_frame_has_the_partition_s_polygons_and_nothing_else():
     assert (frame.step, len(frame)) == (3, partition.count)
     for shown, cell in zip(frame.polygons(), partition.polygons(), strict=True):
         assert torch.equal(shown, cell)
-    assert torch.equal(frame.decisions, decision_segments(partition).ends)
+    assert torch.equal(frame.decisions, partition.decision_segments.ends)
     assert frame.counts == partition.counts
     assert frame.bytes < 100 * frame.count
     assert "network" not in type(frame).__slots__

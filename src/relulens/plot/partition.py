@@ -90,9 +90,8 @@ def partition(
         )
     for x, y, label in marks:
         ax.plot(x, y, "o", color="white", markeredgecolor=INK, markersize=6, zorder=5)
-        ax.annotate(
-            label, (x, y), (6, 4), textcoords="offset points", color=INK, weight="bold"
-        )
+        text = ax.annotate(label, (x, y), (6, 4), textcoords="offset points")
+        text.set(color=INK, weight="bold", zorder=6)
     return ax
 
 

@@ -16,7 +16,7 @@ from relulens.regions.frame import SliceFrame
 DOTS_PER_INCH = 100
 PAUSE = 5
 """The last frame stays this many times as long."""
-COLOURS = 128
+COLOURS = 64
 
 
 def partition_film(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from relulens.regions.cell_values import CellValues, cell_values
 from relulens.regions.class_parts import ClassParts, class_parts
-from relulens.regions.decision import decision_segments, level_segments
+from relulens.regions.decision import level_segments
 from relulens.regions.partition import Partition
 
 
@@ -141,7 +141,7 @@ def _decisions(partition: Partition) -> Float[Tensor, "segments 2 2"]:
         return torch.zeros(0, 2, 2, dtype=torch.float64)
     if partition.network.output_size == 1:
         return level_segments(partition).ends
-    return decision_segments(partition).ends
+    return partition.decision_segments.ends
 
 
 def edge_depth(partition: Partition) -> NDArray[np.int64]:
