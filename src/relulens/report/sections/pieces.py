@@ -33,11 +33,15 @@ from relulens.report.slice_cells import slice_cells
 SECONDS = 30.0
 CELLS = 25_000
 """Most cells on the page."""
-ROUNDS = 12
-"""Times that the polygon is made smaller before the section gives up."""
+ROUNDS = 8
+"""Slices that are tried before the section gives up."""
+FIRST = 0.03
+"""Side of the first polygon, in sides of the inputs' triangle."""
+WORTHWHILE, MOST_GROWTH = 1.2, 6.0
+"""Least and most that the next polygon is larger."""
 SMALL = 1e-3
 MARGIN = 1.25
-"""The polygon is the triangle of the inputs, made larger by this about its centre."""
+"""Side of the largest polygon: the inputs lie inside."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -125,51 +129,51 @@ def _sliced(context: ReportContext) -> Slice | str:
     points = torch.as_tensor(context.points(rows), dtype=torch.float64)
     try:
         plane, corners = flat_plane(points)
-        return _shrunk(context, rows, plane, corners)
+        return _grown(context, rows, plane, corners)
     except (InvalidArgumentError, MemoryLimitError, NotPolyhedralError) as error:
         return f"No slice was cut: {error}"
 
 
-def _shrunk(
+def _grown(
     context: ReportContext,
     rows: tuple[int, int, int],
     plane: Plane,
     corners: torch.Tensor,
 ) -> Slice | str:
-    """Cut the polygon, made smaller until it holds few enough cells."""
+    """Cut a small polygon, then larger ones as long as cells and time allow."""
     # the first slice in a new installation compiles, which is not this section's time
     slice_partition(context.network, plane, SMALL * corners, cells=1)
     end = time.monotonic() + min(SECONDS, context.seconds_left())
-    factor = MARGIN
+    factor, best = FIRST, None
     for _ in range(ROUNDS):
         begun = time.monotonic()
-        left = end - begun
-        if left <= 0:
-            break
+        left = max(end - begun, 1.0)
         partition = slice_partition(
-            context.network,
-            plane,
-            factor * corners,
-            budget=0.6 * left,
-            cells=CELLS,
+            context.network, plane, factor * corners, budget=left, cells=2 * CELLS
         )
-        if partition.complete:
-            return Slice(rows=rows, corners=corners, factor=factor, partition=partition)
-        used = time.monotonic() - begun
-        factor *= _shrinking(partition, used, end - time.monotonic())
-    return (
+        left = end - time.monotonic()
+        if not partition.complete or partition.count > CELLS:
+            if best is not None or left <= 0:
+                break
+            factor /= 10
+            continue
+        best = Slice(rows=rows, corners=corners, factor=factor, partition=partition)
+        larger = _growth(partition, time.monotonic() - begun, left)
+        if factor >= MARGIN or larger < WORTHWHILE:
+            break
+        factor = min(MARGIN, factor * larger)
+    return best or (
         "No slice was cut: even a triangle"
         f" {number(factor)} times that of three inputs holds more than {CELLS:,} cells"
         " or takes longer than this section may."
     )
 
 
-def _shrinking(partition: Partition, used: float, left: float) -> float:
-    """Return how much smaller a side should be, from what a part of the area took."""
-    share = max(partition.finished_area, 1e-6)
-    cells = 0.7 * CELLS * share / max(partition.count, 1)
-    seconds = 0.5 * max(left, 0.1) * share / max(used, 1e-3)
-    return float(np.clip(np.sqrt(min(cells, seconds)), 0.05, 0.9))
+def _growth(partition: Partition, used: float, left: float) -> float:
+    """Return how much larger a side may be, from what this slice took."""
+    cells = 0.7 * CELLS / max(partition.count, 1)
+    seconds = 0.4 * max(left, 0.0) / max(used, 1e-3)
+    return float(min(np.sqrt(min(cells, seconds)), MOST_GROWTH))
 
 
 def _words(context: ReportContext, found: Slice, values: CellValues) -> list[str]:
