@@ -121,7 +121,23 @@ def test_standard_cases_have_their_known_counts(shared, name):
     check = found.check()
     assert check.volume == pytest.approx(check.domain_volume, rel=1e-12)
     assert check.distinct == check.count
-    assert check.witnessed >= check.count - 1
+    assert check.witnessed == check.count
+
+
+def test_a_unit_that_is_zero_on_a_region_does_not_spoil_its_witness():
+    # On x > 0 the last unit is 5 x - 3 x - 2 x; the others only make odd centres.
+    first = np.array([[5.0], [3.0], [2.0], [7.0], [11.0], [13.0]])
+    last = np.array([[1.0, -1.0, -1.0, 0.0, 0.0, 0.0]])
+    network = rl.from_layers([
+        (first, [0.0, 0.0, 0.0, -3.0, -4.0, -5.0]),
+        (last, None),
+        (np.ones((1, 1)), None),
+    ])
+    found = rl.linear_regions(network, rl.Box(-1, 2))
+    rounded = rl.activation_pattern(network, found.points)["relu1"]
+    assert (rounded != found.codes["relu1"]).any()
+    check = found.check()
+    assert check.witnessed == check.count == 5
 
 
 def test_the_whole_plane_has_its_known_count(shared):

@@ -129,11 +129,11 @@ class Complex:
         given = (self.head, self.ints, self.words)
         while True:
             points, table, stack, made, codes, doubts = state
-            status, *rest = kernel.subdivide(
+            answer: State = kernel.subdivide(
                 counters, points, table, given, stack, made, codes, doubts,
                 columns, self.dimension, label, clip, budget,
             )  # fmt: skip
-            state = tuple(rest)
+            status, state = answer[0], answer[1:]
             if status != kernel.DOUBT:
                 break
             self.rows, self.errors, positive, negative, self.origin = state[0]

@@ -196,7 +196,7 @@ def _maximum_shape(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     table, real = (part.numpy() for part in node.groups.ragged.padded())
     alone = real.sum(axis=1) == 1
-    every = (convex[table] | ~real).all(axis=1)
+    every: NDArray[np.bool_] = np.all(convex[table] | ~real, axis=1)
     return every, alone & concave[table[:, 0]]
 
 

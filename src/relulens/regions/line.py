@@ -148,7 +148,8 @@ class Piece:
         close = (share[1:] - share[:-1]) * speed[1:] <= 2 * tau[1:]
         doubled = np.concatenate([[False], same & close])
         self.doubtful += int(doubled.sum())
-        interval, share, unit = (part[~doubled] for part in (interval, share, unit))
+        kept = ~doubled
+        interval, share, unit = interval[kept], share[kept], unit[kept]
         if len(self.t) + len(interval) > self.most:
             raise TooManyError
         t = self.t[interval] + share * (self.t[interval + 1] - self.t[interval])

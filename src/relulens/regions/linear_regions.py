@@ -13,9 +13,11 @@ from torch import Tensor
 from relulens.errors import InvalidArgumentError
 from relulens.graph.convert import converted
 from relulens.graph.network import Network
+from relulens.graph.polyhedral import polyhedral
 from relulens.local.pattern import activation_pattern
 from relulens.numerics.kernels import cells as kernel
 from relulens.regions.complex import Complex
+from relulens.regions.exact_codes import exact_codes
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -40,8 +42,9 @@ class RegionCheck:
     Attributes:
         volume: Sum of the regions' volumes, NaN if they have no vertices.
         domain_volume: Volume of the domain; infinite, or NaN where it is not known.
-        witnessed: Regions whose interior point has their pattern in float64; a unit
-            that is zero all over a region may round to another sign there.
+        witnessed: Regions whose interior point has their pattern, in float64 or, where
+            that differs, in whole numbers: a unit that is zero all over a region may
+            round to another sign there.
         distinct: Number of different patterns.
         count: Number of regions.
     """
@@ -192,14 +195,19 @@ class LinearRegions:
         """Return facts that hold if the enumeration is right.
 
         Cost:
-            The volumes, and one forward pass of every region's point.
+            The volumes, and one forward pass of every region's point; one in whole
+            numbers of those that float64 does not confirm.
         """
-        pattern = activation_pattern(converted(self.network), self.points)
+        exact = converted(self.network, torch.float64, torch.device("cpu"))
+        points = self.points.cpu()
+        pattern = activation_pattern(exact, points)
         same = torch.ones(self.count, dtype=torch.bool)
         table = [np.zeros((self.count, 1), np.int64)]
         for name, code in self.codes.items():
-            same &= (pattern[name].cpu() == code.cpu()).all(dim=1)
+            same &= (pattern[name] == code.cpu()).all(dim=1)
             table.append(code.cpu().numpy())
+        if not bool(same.all()):
+            self._confirm(exact, points, same)
         return RegionCheck(
             volume=math.nan
             if self.complex is None
@@ -209,6 +217,15 @@ class LinearRegions:
             distinct=len(np.unique(np.concatenate(table, axis=1), axis=0)),
             count=self.count,
         )
+
+    def _confirm(self, exact: Network, points: Tensor, same: Tensor) -> None:
+        """Mark the regions whose points have their patterns in whole numbers."""
+        left = (~same).nonzero().flatten()
+        region = polyhedral(exact, exact.output)
+        again = exact_codes(region, points[left].flatten(1).numpy())
+        same[left] = True
+        for name, code in self.codes.items():
+            same[left] &= (again[name] == code.cpu()[left]).all(dim=1)
 
     def __repr__(self) -> str:
         """Return the counts on one line."""
