@@ -135,9 +135,13 @@ def two_slope_stage(
         values = extended(values, made)
         state.grow(made)
     low, high = _slopes(node)
-    mesh = state.mesh
     features = planar.features(
-        values, mesh.offsets, mesh.corners, bits, low[varied], high[varied]
+        values,
+        state.mesh.offsets,
+        state.mesh.corners,
+        bits,
+        low[varied],
+        high[varied],
     )
     if state.basis.direct:
         return _direct_value(node, read, varied, features)

@@ -60,7 +60,7 @@ def sign_bits(z, tau, steep, error):
     return positive, negative, doubts[:found]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def edge_cuts(places, edges, cells, z, positive, negative, limits, blur, active):
     """Return where functions change sign inside edges, sorted along each edge.
 
@@ -274,7 +274,7 @@ def _answer(keys, answers, key):
     return 2
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def split_cells(
     places, errors, offsets, corners, borders, edges, makers, blurs, rounding,
     starts, cut_unit, cut_vertex, cut_steep, sub_first, positive, negative, active,
@@ -405,8 +405,9 @@ def split_cells(
         need = 0
         for i in range(offsets[c], offsets[c + 1]):
             need += sub_first[borders[i] + 1] - sub_first[borders[i]]
-        lv = _grown(lv, need + 1)
-        le = _grown(le, need + 1)
+        if need >= lv.shape[0]:
+            lv = _grown(lv, need + 1)
+            le = _grown(le, need + 1)
         size = 0
         chords = 0
         wrong = False
@@ -507,7 +508,8 @@ def split_cells(
             bad += 1
             kept = 0
         # Push the whole cell.
-        arena = _grown(arena, 2 * size + 4 * kept)
+        if 2 * size + 4 * kept > arena.shape[0]:
+            arena = _grown(arena, 2 * size + 4 * kept)
         for i in range(size):
             arena[i] = lv[i]
             arena[size + i] = le[i]
@@ -521,6 +523,7 @@ def split_cells(
             bits[0, w] = up[w] & ~both[w]
         depth = 1
         stopped = False
+        opened = cells
         while depth > 0:
             depth -= 1
             begin = heads[depth, 0]
@@ -528,11 +531,13 @@ def split_cells(
             m = heads[depth, 2]
             if m == 0 or stopped:
                 # A finished cell.
-                new_offsets = _grown(new_offsets, cells + 2)
-                parents = _grown(parents, cells + 1)
-                codes = _grown(codes, cells + 1)
-                new_corners = _grown(new_corners, filled + size)
-                new_borders = _grown(new_borders, filled + size)
+                if cells + 1 >= new_offsets.shape[0]:
+                    new_offsets = _grown(new_offsets, cells + 2)
+                    parents = _grown(parents, cells + 2)
+                    codes = _grown(codes, cells + 2)
+                if filled + size > new_corners.shape[0]:
+                    new_corners = _grown(new_corners, filled + size)
+                    new_borders = _grown(new_borders, filled + size)
                 for i in range(size):
                     new_corners[filled + i] = arena[begin + i]
                     new_borders[filled + i] = arena[begin + size + i]
@@ -540,18 +545,12 @@ def split_cells(
                 parents[cells] = c
                 for w in range(words):
                     codes[cells, w] = bits[depth, w]
-                for i in range(chords):
-                    k = listed[i]
-                    if twin[k] >= 0:
-                        r = twin[k]
-                        on = (codes[cells, r >> 6] >> np.uint64(r & 63)) & _ONE != 0
-                        if on == (after[k] == after[r]):
-                            codes[cells, k >> 6] |= _ONE << np.uint64(k & 63)
                 cells += 1
                 new_offsets[cells] = filled
                 continue
-            lv = _grown(lv, size)
-            le = _grown(le, size)
+            if size > lv.shape[0]:
+                lv = _grown(lv, size)
+                le = _grown(le, size)
             for i in range(size):
                 lv[i] = arena[begin + i]
                 le[i] = arena[begin + size + i]
@@ -588,7 +587,7 @@ def split_cells(
             ay = places[va, 1]
             bx = places[vb, 0]
             by = places[vb, 1]
-            far = np.hypot(bx - ax, by - ay)
+            far = abs(bx - ax) + abs(by - ay)
             for i in range(m):
                 if i == best:
                     continue
@@ -615,7 +614,7 @@ def split_cells(
                     slack = 1.0
                     if den != 0.0:
                         t = min(max(num / den, 0.0), 1.0)
-                        slack = 2.0 * (blur[unit] + blur[k]) * np.hypot(dx, dy)
+                        slack = 2.0 * (blur[unit] + blur[k]) * (abs(dx) + abs(dy))
                         slack = min(slack / abs(den) + 4.0 * _ROUND, 1.0)
                     r = r + size if r < p else r
                     at = mx
@@ -694,18 +693,20 @@ def split_cells(
                     bad += 1
             # Make the crossings.
             made = 0
+            if vertices + mx > places.shape[0]:
+                places = _grown(places, vertices + mx)
+                errors = _grown(errors, vertices + mx)
+            if vertices + mx - base > from_a.shape[0]:
+                from_a = _grown(from_a, vertices + mx - base)
+                from_b = _grown(from_b, vertices + mx - base)
+                from_t = _grown(from_t, vertices + mx - base)
+                from_k = _grown(from_k, vertices + mx - base)
             for i in range(mx):
                 if joined[i]:
                     crossing[i] = made - 1
                     k = chord[xi[i], 0]
                     blur[k] = max(blur[k], errors[vertices - 1])
                     continue
-                places = _grown(places, vertices + 1)
-                errors = _grown(errors, vertices + 1)
-                from_a = _grown(from_a, vertices - base + 1)
-                from_b = _grown(from_b, vertices - base + 1)
-                from_t = _grown(from_t, vertices - base + 1)
-                from_k = _grown(from_k, vertices - base + 1)
                 t = xt[i]
                 places[vertices, 0] = ax + t * (bx - ax)
                 places[vertices, 1] = ay + t * (by - ay)
@@ -719,9 +720,10 @@ def split_cells(
                 crossing[i] = made
                 made += 1
                 vertices += 1
-            new_edges = _grown(new_edges, lines + made + 1)
-            new_makers = _grown(new_makers, lines + made + 1)
-            new_blurs = _grown(new_blurs, lines + made + 1)
+            if lines + made + 1 > new_edges.shape[0]:
+                new_edges = _grown(new_edges, lines + made + 1)
+                new_makers = _grown(new_makers, lines + made + 1)
+                new_blurs = _grown(new_blurs, lines + made + 1)
             for i in range(made + 1):
                 new_edges[lines + i, 0] = lv[p] if i == 0 else xv[i - 1]
                 new_edges[lines + i, 1] = lv[q] if i == made else xv[i]
@@ -749,54 +751,106 @@ def split_cells(
                 part_b[mb, 3] = sign if r == kp else -sign
                 mb += 1
             # Push the part beyond q, then the part between p and q.
-            heads = _grown(heads, depth + 2)
-            bits = _grown(bits, depth + 2)
+            if depth + 2 > heads.shape[0]:
+                heads = _grown(heads, depth + 2)
+                bits = _grown(bits, depth + 2)
             total_a = size_a + made
             total_b = size_b + made
+            if mb == 0 or ma == 0:
+                if cells + 2 >= new_offsets.shape[0]:
+                    new_offsets = _grown(new_offsets, cells + 3)
+                    parents = _grown(parents, cells + 3)
+                    codes = _grown(codes, cells + 3)
+                if filled + total_a + total_b > new_corners.shape[0]:
+                    new_corners = _grown(new_corners, filled + total_a + total_b)
+                    new_borders = _grown(new_borders, filled + total_a + total_b)
             need = 2 * (total_a + total_b) + 4 * (ma + mb)
-            arena = _grown(arena, begin + need)
+            if begin + need > arena.shape[0]:
+                arena = _grown(arena, begin + need)
             at = begin
-            heads[depth, 0] = at
-            heads[depth, 1] = total_b
-            heads[depth, 2] = mb
-            for i in range(size_b):
-                s = q + i
-                s = s if s < size else s - size
-                arena[at + i] = lv[s]
-                arena[at + total_b + i] = le[s]
-            arena[at + total_b + size_b - 1] = lines
-            for i in range(made):
-                arena[at + size_b + i] = xv[i]
-                arena[at + total_b + size_b + i] = lines + i + 1
-            at += 2 * total_b
-            for i in range(mb):
-                for j in range(4):
-                    arena[at + j] = part_b[i, j]
-                at += 4
-            heads[depth + 1, 0] = at
-            heads[depth + 1, 1] = total_a
-            heads[depth + 1, 2] = ma
-            for i in range(size_a):
-                arena[at + i] = lv[p + i]
-                arena[at + total_a + i] = le[p + i]
-            arena[at + total_a + size_a - 1] = lines + made
-            for i in range(made):
-                arena[at + size_a + i] = xv[made - 1 - i]
-                arena[at + total_a + size_a + i] = lines + made - 1 - i
-            at += 2 * total_a
-            for i in range(ma):
-                for j in range(4):
-                    arena[at + j] = part_a[i, j]
-                at += 4
-            for w in range(words):
-                bits[depth, w] = code_b[w]
-                bits[depth + 1, w] = code_a[w]
+            if mb == 0:
+                for i in range(size_b):
+                    o = q + i
+                    o = o if o < size else o - size
+                    new_corners[filled + i] = lv[o]
+                    new_borders[filled + i] = le[o]
+                new_borders[filled + size_b - 1] = lines
+                for i in range(made):
+                    new_corners[filled + size_b + i] = xv[i]
+                    new_borders[filled + size_b + i] = lines + i + 1
+                filled += total_b
+                parents[cells] = c
+                for w in range(words):
+                    codes[cells, w] = code_b[w]
+                cells += 1
+                new_offsets[cells] = filled
+            else:
+                heads[depth, 0] = at
+                heads[depth, 1] = total_b
+                heads[depth, 2] = mb
+                for i in range(size_b):
+                    o = q + i
+                    o = o if o < size else o - size
+                    arena[at + i] = lv[o]
+                    arena[at + total_b + i] = le[o]
+                arena[at + total_b + size_b - 1] = lines
+                for i in range(made):
+                    arena[at + size_b + i] = xv[i]
+                    arena[at + total_b + size_b + i] = lines + i + 1
+                at += 2 * total_b
+                for i in range(mb):
+                    for j in range(4):
+                        arena[at + j] = part_b[i, j]
+                    at += 4
+                for w in range(words):
+                    bits[depth, w] = code_b[w]
+                depth += 1
+            if ma == 0:
+                for i in range(size_a):
+                    new_corners[filled + i] = lv[p + i]
+                    new_borders[filled + i] = le[p + i]
+                new_borders[filled + size_a - 1] = lines + made
+                for i in range(made):
+                    new_corners[filled + size_a + i] = xv[made - 1 - i]
+                    new_borders[filled + size_a + i] = lines + made - 1 - i
+                filled += total_a
+                parents[cells] = c
+                for w in range(words):
+                    codes[cells, w] = code_a[w]
+                cells += 1
+                new_offsets[cells] = filled
+            else:
+                heads[depth, 0] = at
+                heads[depth, 1] = total_a
+                heads[depth, 2] = ma
+                for i in range(size_a):
+                    arena[at + i] = lv[p + i]
+                    arena[at + total_a + i] = le[p + i]
+                arena[at + total_a + size_a - 1] = lines + made
+                for i in range(made):
+                    arena[at + size_a + i] = xv[made - 1 - i]
+                    arena[at + total_a + size_a + i] = lines + made - 1 - i
+                at += 2 * total_a
+                for i in range(ma):
+                    for j in range(4):
+                        arena[at + j] = part_a[i, j]
+                    at += 4
+                for w in range(words):
+                    bits[depth, w] = code_a[w]
+                depth += 1
             lines += made + 1
-            depth += 2
         for i in range(chords):
-            first[listed[i]] = -1
-            second[listed[i]] = -1
-            twin[listed[i]] = -1
+            k = listed[i]
+            r = twin[k]
+            if r >= 0:
+                bit = _ONE << np.uint64(k & 63)
+                for d in range(opened, cells):
+                    on = (codes[d, r >> 6] >> np.uint64(r & 63)) & _ONE != 0
+                    if on == (after[k] == after[r]):
+                        codes[d, k >> 6] |= bit
+            first[k] = -1
+            second[k] = -1
+            twin[k] = -1
     inner = vertices - base
     return (
         places[:vertices], errors[:vertices], from_a[:inner], from_b[:inner],
