@@ -2,8 +2,8 @@
 
 Run ``python benchmarks/implicit_training.py`` for everything, or name parts:
 ``projection``, ``rows``, ``accuracy``. The peers of ``benchmarks/peers.txt`` are
-optional; their lines are left out where they are not installed. Times are process
-seconds on one thread, in the same run.
+optional; a line says where one is not installed. Times are process seconds on one
+thread, in the same run.
 """
 
 import argparse
@@ -142,6 +142,8 @@ def rows() -> None:
                 f"; Clarabel {theirs:.1f} s ({theirs / ours:.1f} x),"
                 f" our objective minus theirs at most {worst:.1e}"
             )
+        else:
+            line += "; cvxpy is not installed (benchmarks/peers.txt)"
         print(line)
 
 

@@ -79,6 +79,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     peer = find_spec("regioncam") is not None
+    if not peer:
+        print("regioncam is not installed: left out (benchmarks/peers.txt)")
     rows = []
     with threadpool_limits(1):
         for name in options.cases:
