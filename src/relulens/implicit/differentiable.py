@@ -4,6 +4,9 @@ Forward solves ``x = phi(A x + b)``; backward solves ``v = s (A^T v + g)`` with 
 slopes s at the solution, by the implicit function theorem, and never unrolls.
 """
 
+from collections.abc import Iterator
+from itertools import cycle
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -11,6 +14,7 @@ from torch import Tensor
 from relulens.errors import InvalidArgumentError
 from relulens.implicit.activation import Activation
 from relulens.implicit.iteration import solved
+from relulens.implicit.sparse_turn import along_batch, of_dense
 
 TURNS = 5000
 """Most turns by default."""
@@ -70,18 +74,29 @@ class _FixedPoint(torch.autograd.Function):
         initial: Tensor | None,
     ) -> Tensor:
         """Solve for the state."""
-        transposed = A.T
+        entries = of_dense(A, b.shape[0])
+        relu = phi.all_relu
+        if entries is None:
+            base, transposed, room = b, A.T, _room(b)
 
-        def turn(state: Tensor) -> Tensor:
-            z = torch.addmm(b, state, transposed)
-            return z.relu_() if phi.all_relu else phi.value(z)
+            def turn(state: Tensor) -> Tensor:
+                z = torch.addmm(b, state, transposed, out=next(room))
+                return z.relu_() if relu else phi.value(z)
 
-        start = phi.value(b) if initial is None else initial.to(b)
-        state = solved(turn, start, tolerances[0], turns)
-        ctx.save_for_backward(A, b, state)
+        else:
+            base = along_batch(b)
+
+            def turn(state: Tensor) -> Tensor:
+                return entries.turn(state, base, phi)
+
+        start = phi.value(base) if initial is None else initial.to(b)
+        state = solved(turn, start, tolerances[0], turns, fresh=initial is None)
+        ctx.save_for_backward(A, base, state)
         # pyrefly: ignore[missing-attribute]
         ctx.phi, ctx.tolerance, ctx.turns = phi, tolerances[1], turns
-        return state
+        # pyrefly: ignore[missing-attribute]
+        ctx.entries = entries
+        return state.contiguous()
 
     @staticmethod
     # pyrefly: ignore[bad-override, missing-override-decorator]
@@ -94,13 +109,29 @@ class _FixedPoint(torch.autograd.Function):
         # pyrefly: ignore[missing-attribute]
         phi, tolerance, turns = ctx.phi, ctx.tolerance, ctx.turns
         slope = _slopes(phi, A, b, state)
-        given = slope * weights
+        # pyrefly: ignore[missing-attribute]
+        entries = None if ctx.entries is None else ctx.entries.T
+        if entries is None:
+            given = slope * weights
+            room = _room(given)
 
-        def turn(v: Tensor) -> Tensor:
-            return torch.addcmul(given, v @ A, slope)
+            def turn(v: Tensor) -> Tensor:
+                out = torch.mm(v, A, out=next(room))
+                return out.mul_(slope).add_(given)
 
-        found = solved(turn, given, tolerance, turns)
+        else:
+            given = along_batch(slope * weights)
+
+            def turn(v: Tensor) -> Tensor:
+                return entries.sloped(v, given, slope)
+
+        found = solved(turn, given, tolerance, turns, fresh=True)
         return found.T @ state, found, None, None, None, None
+
+
+def _room(like: Tensor) -> Iterator[Tensor]:
+    """Return three tensors in turn: an iteration looks at no more of its last ones."""
+    return cycle([torch.empty_like(like) for _ in range(3)])
 
 
 def _slopes(phi: Activation, A: Tensor, b: Tensor, state: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from relulens.errors import NotConvergedError
+from relulens.implicit.change import relative_change
 from relulens.implicit.secant import secant
 
 SLOW = 0.75
@@ -21,7 +22,12 @@ BLIND = 4
 
 
 def solved(
-    turn: Callable[[Tensor], Tensor], start: Tensor, tolerance: float, turns: int
+    turn: Callable[[Tensor], Tensor],
+    start: Tensor,
+    tolerance: float,
+    turns: int,
+    *,
+    fresh: bool = False,
 ) -> Tensor:
     """Return a fixed point up to an estimated relative error of ``tolerance``.
 
@@ -33,13 +39,15 @@ def solved(
         start: Where to start [N, n].
         tolerance: Error allowed, times the largest entry of each state.
         turns: Most turns.
+        fresh: Whether the start is what a turn makes of zero: its residual is known.
 
     Raises:
         NotConvergedError: The turns were used up.
     """
     if not start.numel():
         return start
-    state, done, finished = _plainly(turn, start, tolerance, turns)
+    check = Settled(tolerance, start, 1.0 if fresh else math.inf)
+    state, done, finished = _plainly(turn, check, turns)
     if finished:
         return state
     check = Settled(tolerance, state)
@@ -50,11 +58,11 @@ def solved(
 
 
 def _plainly(
-    turn: Callable[[Tensor], Tensor], state: Tensor, tolerance: float, turns: int
+    turn: Callable[[Tensor], Tensor], check: "Settled", turns: int
 ) -> tuple[Tensor, int, bool]:
     """Return a state, the turns it took, and whether it is good enough."""
-    check = Settled(tolerance, state)
-    done = skip = 0
+    state, tolerance = check.state, check.tolerance
+    done, skip = 0, int(math.isfinite(check.before))
     while done < turns:
         before = state
         for _ in range(skip + 1):
@@ -107,8 +115,7 @@ class Settled:
             turns: Turns since the last look.
         """
         self.state = image
-        size = image.abs().amax(1).clamp_(min=torch.finfo(image.dtype).tiny)
-        left = float(((image - state).abs_().amax(1) / size).amax())
+        left = relative_change(state, image)
         rounding = torch.finfo(image.dtype).eps
         known = math.isfinite(self.before) and self.before > 0
         rate = (left / self.before) ** (1 / turns) if known else 0.95

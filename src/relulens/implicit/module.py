@@ -133,6 +133,7 @@ class ImplicitModule(nn.Module):
                 start,
                 self.tolerance,
                 self.turns,
+                fresh=True,
             )
         if not torch.is_grad_enabled():
             return state
@@ -144,7 +145,7 @@ class ImplicitModule(nn.Module):
                 (back,) = torch.autograd.grad(ahead, point, v, retain_graph=True)
                 return back + weights
 
-            return solved(turn, weights, self.tolerance, self.turns)
+            return solved(turn, weights, self.tolerance, self.turns, fresh=True)
 
         attached = phi.value(A.apply(state) + base)
         if attached.requires_grad:
