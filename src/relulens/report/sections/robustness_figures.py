@@ -33,10 +33,11 @@ def certified_figure(found: Mapping[str, CertifiedAccuracy]) -> Figure | None:
     """Return what every method certifies against the radius."""
     if not found:
         return None
+    named = {f"{name} (of {r.verdicts.shape[1]})": r for name, r in found.items()}
     return Figure(
         format="svg",
         content=as_svg(
-            lambda ax: draw_certified(found, ax, unit="largest change of an entry"),
+            lambda ax: draw_certified(named, ax, unit="largest change of an entry"),
             name="robustness-certified",
             size=(6.4, 3.1),
         ),
