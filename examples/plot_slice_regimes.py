@@ -34,7 +34,7 @@ def trained(regime: str, seed: int) -> nn.Module:
     module = nn.Sequential(*hidden, nn.Linear(64, 10))
     decay = 0.3 if regime == "weight decay" else 0.0
     optimiser = torch.optim.AdamW(module.parameters(), 3e-3, weight_decay=decay)
-    for rows in torch.cat([torch.randperm(1200) for _ in range(40)]).split(100):
+    for rows in torch.cat([torch.randperm(1200) for _ in range(25)]).split(100):
         attack = regime == "adversarial"
         given = attacked(module, x[rows], y[rows]) if attack else x[rows]
         optimiser.zero_grad()

@@ -82,8 +82,9 @@ def _picture(
     figure = Figure(figsize=size, dpi=DOTS_PER_INCH)
     canvas = FigureCanvasAgg(figure)
     # a fixed place, so that nothing jumps between frames
-    ax = figure.add_axes((0.12, 0.1, 0.85, 0.82))
+    ax = figure.add_axes((0.1, 0.06, 0.87, 0.86))
     partition(frame, ax, colour=colour, marks=marks)
+    ax.set(xlabel="", ylabel="")
     cells = f"{frame.count:,} cells" if frame.count != 1 else "1 cell"
     share = "" if frame.complete else ", not finished"
     ax.set_title(f"step {frame.step}: {cells}{share}", color=INK, fontsize=11)
