@@ -21,9 +21,9 @@ def few_entries(n: int, seed: int = 0) -> torch.Tensor:
 
 @pytest.mark.parametrize("phi", ["relu", "tanh"])
 def test_turns_are_those_of_the_dense_matrix(phi):
-    A = torch.from_numpy(
-        np.random.default_rng(1).integers(-3, 4, (80, 80)) * few_entries(80).ne(0).numpy()
-    ).double()
+    few = few_entries(80).ne(0).numpy()
+    A = torch.from_numpy(np.random.default_rng(1).integers(-3, 4, (80, 80)) * few)
+    A = A.double()
     b, x, s = torch.randint(-4, 5, (3, 11, 80)).double()
     entries = of_dense(A, 11)
     assert entries is not None

@@ -9,6 +9,12 @@ from torch import Tensor
 from relulens.graph.maps import AlongAxis
 from relulens.graph.maps.block_matrix import BlockMatrix
 from relulens.implicit.model import ImplicitModel
+from relulens.implicit.sparse_turn import (
+    SparseTurn,
+    along_batch,
+    of_blocks,
+    worthwhile,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,20 +25,27 @@ class Loop:
         model: The model.
         base: The constants b [N, m].
         transposed: A^T as one dense matrix, if A is one.
+        entries: The entries of A, where they are few; the base is then stored entry by
+            entry.
     """
 
     model: ImplicitModel
     base: Float[Tensor, "batch m"]
     transposed: Tensor | None
+    entries: SparseTurn | None = None
 
     def argument(self, state: Float[Tensor, "batch n"]) -> Float[Tensor, "batch m"]:
         """Return ``A x + b``."""
+        if self.entries is not None:
+            return self.entries.affine(state, self.base)
         if self.transposed is not None:
             return torch.addmm(self.base, state, self.transposed)
         return self.model.A.apply(state) + self.base
 
     def turn(self, state: Float[Tensor, "batch n"]) -> Float[Tensor, "batch n"]:
         """Return ``phi(A x + b)``."""
+        if self.entries is not None:
+            return self.entries.turn(state, self.base, self.model.phi)
         z = self.argument(state)
         return z.relu_() if self.model.phi.all_relu else self.model.phi.value(z)
 
@@ -44,6 +57,14 @@ def loop_of(model: ImplicitModel, x: Float[Tensor, "batch p"]) -> Loop:
         base = torch.addmm(model.a, x, given.T)
     else:
         base = model.B.apply(x) + model.a
+    few = worthwhile(model.n, x.shape[0], model.dtype, model.device)
+    entries = None
+    if few:
+        entries = model.remembered(
+            "entries", lambda: of_blocks(model.A, x.shape[0], model.dtype, model.device)
+        )
+    if entries is not None:
+        return Loop(model, along_batch(base), None, entries)
     return Loop(model, base, None if matrix is None else matrix.T)
 
 
