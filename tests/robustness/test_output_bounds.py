@@ -53,7 +53,8 @@ def test_methods_are_ordered_and_hold(name):
         assert (bounds.lower <= y + 1e-9).all(), method
         assert (bounds.upper >= y - 1e-9).all(), method
     order = ("exact", "triangle", "relaxation", "interval", "sensitivity")
-    for inner, outer in pairwise(order):
+    beside = [("exact", "optimised"), ("optimised", "relaxation")]
+    for inner, outer in [*pairwise(order), *beside]:
         assert (found[inner].lower >= found[outer].lower - 1e-6).all()
         assert (found[inner].upper <= found[outer].upper + 1e-6).all()
     assert (found["local"].upper <= found["sensitivity"].upper + 1e-9).all()
@@ -215,6 +216,10 @@ def test_refusals():
         rl.output_bounds(network, x, 1.0, labels=[0] * 5, rows=[[1, 0]])
     with pytest.raises(InvalidArgumentError, match="0 to 1"):
         rl.output_bounds(network, x, 1.0, labels=[7] * 5)
+    with pytest.raises(InvalidArgumentError, match="whole numbers from 0 to 1"):
+        rl.output_bounds(network, x, 1.0, labels=[0.5] * 5)
+    with pytest.raises(InvalidArgumentError, match="cannot use radius: a str"):
+        rl.output_bounds(network, x, "far")
     with pytest.raises(InvalidArgumentError, match="outside"):
         rl.output_bounds(network, x, 1.0, domain=rl.Box(90, 99))
     with pytest.raises(InvalidArgumentError, match="shape is"):
