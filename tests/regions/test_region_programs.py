@@ -136,6 +136,39 @@ def test_maxima_clamps_and_skips_match_cells_with_vertices():
     assert found.check().witnessed == found.count
 
 
+def whole(seed, sizes):
+    draw = np.random.default_rng(seed)
+    pairs = [
+        (
+            draw.integers(-2, 3, (b, a)).astype(float),
+            draw.integers(-2, 3, b).astype(float),
+        )
+        for a, b in itertools.pairwise(sizes)
+    ]
+    return rl.from_layers(pairs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_degenerate_whole_number_networks_are_decided(seed):
+    network = whole(seed, ((2, 6, 4, 1), (3, 5, 4, 1), (4, 5, 3, 1))[seed % 3])
+    box = rl.Box(-3, 3)
+    cells = rl.linear_regions(network, box)
+    found = rl.linear_regions(network, box, method="programs")
+    assert patterns(found) == patterns(cells)
+    assert found.undecided == 0
+    assert found.complete
+
+
+def test_planes_through_one_point_and_twice_the_same_in_eight_inputs():
+    planes = np.vstack([np.eye(8), np.eye(8)[:3], -2 * np.eye(8)[2:4], np.ones((1, 8))])
+    network = rl.from_layers([(planes, None), (np.ones((1, len(planes))), None)])
+    found = rl.linear_regions(network, rl.Box(-1, 1))
+    # Of the 256 orthants the last plane cuts all but two.
+    assert found.count == 2 * 256 - 2
+    assert found.complete
+    assert found.decided > 0
+
+
 def test_samples_of_many_inputs_are_all_found():
     network, _ = drawn(5, (14, 6, 5, 1))
     found = rl.linear_regions(network, rl.Box(-2, 2))
@@ -180,7 +213,7 @@ def test_the_kernel_finds_the_maxima_of_another_solver(seed):
     work = (np.empty(size), np.empty(size), np.empty((4, n)))
     rt = np.ascontiguousarray(rows.T)
     result, value = kernel.maximise(
-        cost, 0.5, np.inf, x, basis, inverse, rt, bounds, size, work, np.zeros(6, int)
+        cost, 0.5, np.inf, x, basis, inverse, rt, bounds, size, work, np.zeros(7, int)
     )
     best = Inequalities(rows, bounds).maximise(cost).value + 0.5
     assert result == kernel.BEST

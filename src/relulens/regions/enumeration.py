@@ -148,7 +148,7 @@ def _by_programs(
         points=points.reshape(-1, *network.input_shape).to(device),
         bounded=torch.ones(len(first), dtype=torch.bool, device=device),
         complete=found.complete and not found.undecided,
-        decided=0,
+        decided=found.decided,
         undecided=found.undecided,
         reason=_programs_reason(found, budget),
         domain_volume=_volume(space),

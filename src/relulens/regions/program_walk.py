@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from relulens.graph.polyhedral import Polyhedral
 from relulens.numerics.kernels import region_programs as kernel
 from relulens.regions.half_spaces import HalfSpaces
+from relulens.regions.program_exact import ExactSigns
 from relulens.regions.program_tables import Tables, tables
 
 State: TypeAlias = tuple[Any, ...]
@@ -16,6 +17,9 @@ State: TypeAlias = tuple[Any, ...]
 
 _KNOWN = 64
 """Most vertices of a region that are remembered."""
+
+_NOTES, _NUMBERS = 20_000, 4_000_000
+"""Most signs to decide in rational numbers at a time, and numbers of their codes."""
 
 _ROOM = 4096
 """Regions that the kernel finds before it is called again."""
@@ -29,6 +33,7 @@ class Listed:
         codes: Codes [regions, size] of every nonlinear node.
         points: A point inside each region [regions, inputs].
         complete: Whether these are all.
+        decided: Signs within rounding of zero that rational numbers settled.
         undecided: Signs or regions within rounding of nothing, which were left out.
         programs: Linear programs solved.
         pivots: Their steps.
@@ -37,6 +42,7 @@ class Listed:
     codes: dict[int, NDArray[np.int64]]
     points: NDArray[np.float64]
     complete: bool
+    decided: int
     undecided: int
     programs: int
     pivots: int
@@ -59,33 +65,46 @@ def listed(region: Polyhedral, space: HalfSpaces, budget: int) -> Listed:
     net = made.arrays()
     value = np.zeros((total, n + 1))
     value[:n, :n], value[:n, n] = np.diag(made.half), made.middle
-    path = (value, np.zeros(total), np.abs(value).sum(1), np.zeros(total, np.int64))
+    blank = np.zeros(total), np.abs(value).sum(1), np.zeros(total, np.int64)
     tasks, most = _tasks(made)
     state = _state(made, most)
     height = state[4][0].shape[1]
     work = (np.empty(height), np.empty(height), np.empty((4, n)))
-    counters = np.zeros(6, np.int64)
-    passed = np.zeros(len(made.kind), np.int64)
-    slackest = made.unsure * np.sqrt(n)
+    counters = np.zeros(7, np.int64)
+    decided = 0
     codes: list[NDArray[np.int32]] = []
     points: list[NDArray[np.float64]] = []
+    signs = ExactSigns(made, space)
+    room = max(64, min(_NOTES, _NUMBERS // total))
+    doubts = (np.empty((room, 3 + 3 * n), np.int64), np.empty((room, total), np.int64))
     left, status = budget, kernel.FULL
     while status == kernel.FULL and left > 0:
         size = min(_ROOM, left)
-        out = (np.empty((size, total), np.int32), np.empty((size, n)), passed)
+        out = (np.empty((size, total), np.int32), np.empty((size, n)))
         counters[kernel.FOUND] = 0
         status = kernel.enumerate_regions(
-            net, path, tasks, state, work, counters, slackest, out
+            net,
+            (value, *blank),
+            tasks,
+            state,
+            work,
+            counters,
+            made.unsure * np.sqrt(n),
+            out,
+            doubts,
         )
         found = int(counters[kernel.FOUND])
         codes.append(out[0][:found])
         points.append(made.middle + made.half * out[1][:found])
         left -= found
+        decided += signs.decided(*(part[: counters[kernel.NOTED]] for part in doubts))
+        counters[kernel.NOTED] = 0
     return Listed(
         codes=_by_node(made, np.concatenate(codes)),
         points=np.concatenate(points),
         complete=status == kernel.DONE,
-        undecided=int(counters[kernel.OPEN] + counters[kernel.THIN]),
+        decided=decided,
+        undecided=int(counters[kernel.OPEN] + counters[kernel.THIN]) - decided,
         programs=int(counters[kernel.PROGRAMS]),
         pivots=int(counters[kernel.PIVOTS]),
     )
@@ -125,8 +144,12 @@ def _state(made: Tables, most: int) -> State:
     rt = np.zeros((n, height))
     rt[:, :n], rt[:, n : 2 * n] = np.eye(n), -np.eye(n)
     right, errors = np.ones(height), np.full(height, made.unsure)
+    # A side of the cube is its place and no entry.
+    makers = np.full((height, 3), -1, np.int64)
+    makers[: 2 * n, 0] = np.arange(2 * n)
+    makers[: 2 * n, 2] = 0
     inners = np.zeros((depth, n))
-    return frames, pools, inners, (x, basis, inverse), (rt, right, errors)
+    return frames, pools, inners, (x, basis, inverse), (rt, right, errors, makers)
 
 
 def _by_node(made: Tables, table: NDArray[np.int32]) -> dict[int, NDArray[np.int64]]:

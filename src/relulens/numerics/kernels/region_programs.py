@@ -29,7 +29,7 @@ DONE, FULL = 0, 1
 # Places in a frame.
 NODE, CURSOR, ROWS, POOL, TOP, STATE, SAVED, FIRST = range(8)
 # Places in the counters.
-DEPTH, FOUND, OPEN, PROGRAMS, PIVOTS, THIN = range(6)
+DEPTH, FOUND, OPEN, PROGRAMS, PIVOTS, THIN, NOTED = range(7)
 # Places in the net.
 KIND, OFFSET, LENGTH, SOURCE, POINTER, COLUMN, WEIGHT, BIAS, NEGATIVE, POSITIVE = range(
     10
@@ -240,7 +240,7 @@ def _push(frame, pool, vertex):
 def _program(row, sign, goal, start, frame, pool, arena, rows, work, counters):
     """Solve a program from a known vertex; return what it found, and its bound."""
     x, basis, inverse = arena
-    rt, right, errors = rows
+    rt, right, errors, _ = rows
     n = x.shape[1]
     new = frame[TOP]
     x[new] = x[start]
@@ -273,7 +273,24 @@ def _thin(row, off):
 
 
 @njit(cache=True)
-def test(row, off, inner, frame, pool, arena, rows, work, counters):
+def _doubt(sign, basis, rows, counters, note):
+    """Count a sign within rounding of zero; keep what it takes to decide it."""
+    pair, code, table, codes = note
+    made = rows[3]
+    counters[OPEN] += 1
+    if counters[NOTED] == len(table):
+        return
+    line = table[counters[NOTED]]
+    line[0], line[1], line[2] = pair[0], pair[1], sign
+    for i in range(len(basis)):
+        for k in range(3):
+            line[3 + 3 * i + k] = made[basis[i], k]
+    codes[counters[NOTED]] = code
+    counters[NOTED] += 1
+
+
+@njit(cache=True)
+def test(row, off, inner, frame, pool, arena, rows, work, counters, note):
     """Tell on which sides of zero a function is inside a region."""
     n = row.shape[0] - 1
     thin, size = _thin(row, off)
@@ -285,7 +302,7 @@ def test(row, off, inner, frame, pool, arena, rows, work, counters):
     if row[n] + size < -near:
         return OFF
     if abs(row[n]) + size <= thin:
-        counters[OPEN] += 1
+        _doubt(0, arena[1][0], rows, counters, note)
         return OFF
     high, top = _start(row, 1.0, frame, pool, arena)
     low, bottom = _start(row, -1.0, frame, pool, arena)
@@ -303,12 +320,15 @@ def test(row, off, inner, frame, pool, arena, rows, work, counters):
         known = low if positive else high
         if known <= thin:
             goal = max(thin, 0.3 * abs(here))
+            before = frame[TOP]
             _, value, bound = _program(
                 row, sign, goal, start, frame, pool, arena, rows, work, counters
             )
+            moved = frame[TOP] > before
             if value <= thin:
                 if bound + off > 0.0:
-                    counters[OPEN] += 1
+                    last = max(frame[TOP] - 1, 0) if moved else start
+                    _doubt(np.int64(sign), arena[1][last], rows, counters, note)
                 return ON if positive else OFF
         positive = not positive
     return CUT
@@ -316,11 +336,11 @@ def test(row, off, inner, frame, pool, arena, rows, work, counters):
 
 @njit(cache=True)
 def _child(
-    s, row, off, parent, child, node, cursor, frames, pools, inners, arena, rows
+    s, row, off, parent, child, node, cursor, frames, pools, inners, arena, rows, pair
 ):
     """Make the frame of a region's part where a function has one sign."""
     x = arena[0]
-    rt, right, errors = rows
+    rt, right, errors, made = rows
     n = x.shape[1]
     here = frames[parent]
     new = frames[child]
@@ -336,6 +356,7 @@ def _child(
         rt[k, place] = -s * row[k] / norm
     right[place] = s * row[n] / norm
     errors[place] = (off * (1 + 1e-9) + (n + 8) * _ROUND * size) / norm
+    made[place, 0], made[place, 1], made[place, 2] = pair[0], pair[1], np.int64(s)
     new[ROWS] = place + 1
     new[NODE], new[CURSOR], new[STATE], new[POOL] = node, cursor, 0, 0
     mean = np.zeros(n)
@@ -368,7 +389,7 @@ def _child(
 @njit(cache=True)
 def _inside(inner, size, rows, slackest):
     """Return how far inside all inequalities a point surely is."""
-    rt, right, errors = rows
+    rt, right, errors, _ = rows
     n = inner.shape[0]
     least = np.inf
     for j in range(size):
@@ -382,7 +403,7 @@ def _inside(inner, size, rows, slackest):
 @njit(cache=True)
 def _centred(inner, frame, pool, arena, rows, work, slackest, counters):
     """Move a point inside, by the vertices farthest from every inequality."""
-    rt, right, _ = rows
+    rt, right, _, _ = rows
     x = arena[0]
     n = inner.shape[0]
     row = np.empty(n + 1)
@@ -461,8 +482,8 @@ def _features(node, net, path):
 
 
 @njit(cache=True)
-def _row(node, f, place, net, path, row):
-    """Put the function of a task in ``row``; return its error."""
+def _row(node, f, place, net, path, row, pair):
+    """Put a task's function in ``row``, its entries in ``pair``; return its error."""
     kind, offset, source = net[KIND], net[OFFSET], net[SOURCE]
     pointer, column = net[POINTER], net[COLUMN]
     value, error, size, code = path
@@ -471,10 +492,12 @@ def _row(node, f, place, net, path, row):
         g = source[node] + f - offset[node]
         for k in range(width):
             row[k] = value[g, k]
+        pair[0], pair[1] = g, -1
         return error[g]
     if place == 1:
         code[f] = column[pointer[f]]
     g, h = column[pointer[f] + place], code[f]
+    pair[0], pair[1] = g, h
     for k in range(width):
         row[k] = value[g, k] - value[h, k]
     off = error[g] + error[h]
@@ -487,7 +510,7 @@ def _row(node, f, place, net, path, row):
 
 
 @njit(cache=True)
-def _enter(node, net, path, tasks, depth, state, work, counters):
+def _enter(node, net, path, tasks, depth, state, work, counters, note):
     """Prepare a node's tasks: for units the ones that do change sign in the region."""
     kind, offset, length = net[KIND], net[OFFSET], net[LENGTH]
     pointer, column, negative = net[POINTER], net[COLUMN], net[NEGATIVE]
@@ -496,14 +519,17 @@ def _enter(node, net, path, tasks, depth, state, work, counters):
     frames, pools, inners, arena, rows = state
     frame, pool, inner = frames[depth], pools[depth], inners[depth]
     row = np.empty(path[0].shape[1])
+    pair = note[0]
     made = first[node]
     for f in range(offset[node], offset[node] + length[node]):
         if kind[node] == TWO_SLOPE:
             path[3][f] = 0
             if negative[f] == positive[f]:
                 continue
-            off = _row(node, f, 0, net, path, row)
-            found = test(row, off, inner, frame, pool, arena, rows, work, counters)
+            off = _row(node, f, 0, net, path, row, pair)
+            found = test(
+                row, off, inner, frame, pool, arena, rows, work, counters, note
+            )
             if found != CUT:
                 path[3][f] = found
                 continue
@@ -534,7 +560,7 @@ def _settle(node, task, positive, net, path, tasks):
 
 
 @njit(cache=True)
-def enumerate_regions(net, path, tasks, state, work, counters, slackest, out):
+def enumerate_regions(net, path, tasks, state, work, counters, slackest, out, doubts):
     """List regions until there are no more, or no room; call again to go on.
 
     Args:
@@ -546,10 +572,14 @@ def enumerate_regions(net, path, tasks, state, work, counters, slackest, out):
         work: Room for programs.
         counters: Depth, regions, open signs, programs, pivots, regions not certain.
         slackest: What the place of a point may be off.
-        out: Codes and points of the regions, and regions by node.
+        out: Codes and points of the regions.
+        doubts: What signs within rounding of zero depend on: the entries, the side and
+            the rows of the basis, each by two entries and a side; and the codes.
     """
     frames, pools, inners, arena, rows = state
-    codes, points, passed = out
+    codes, points = out
+    pair = np.zeros(2, np.int64)
+    note = (pair, path[3], doubts[0], doubts[1])
     kind = net[KIND]
     feature, entry, first, count = tasks
     row = np.empty(path[0].shape[1])
@@ -585,12 +615,11 @@ def enumerate_regions(net, path, tasks, state, work, counters, slackest, out):
                     _affine(node, net, path)
                 frame[NODE] += 1
                 continue
-            _enter(node, net, path, tasks, depth, state, work, counters)
+            _enter(node, net, path, tasks, depth, state, work, counters, note)
             frame[CURSOR] = 0
         if frame[STATE] == 0 and frame[CURSOR] == count[node]:
             if kind[node] != CLIP:
                 _features(node, net, path)
-            passed[node] += 1
             frame[NODE], frame[CURSOR] = node + 1, -1
             continue
         task = first[node] + frame[CURSOR]
@@ -600,20 +629,13 @@ def enumerate_regions(net, path, tasks, state, work, counters, slackest, out):
             path[3][f] = frame[SAVED]
             frame[STATE] = 2
             positive = frame[FIRST] == 0
-            off = _row(node, f, entry[task], net, path, row)
+            off = _row(node, f, entry[task], net, path, row, pair)
         else:
-            off = _row(node, f, entry[task], net, path, row)
+            off = _row(node, f, entry[task], net, path, row, pair)
             found = test(
-                row,
-                off,
-                inners[depth],
-                frame,
-                pools[depth],
-                arena,
-                rows,
-                work,
-                counters,
-            )
+                row, off, inners[depth], frame, pools[depth], arena, rows,
+                work, counters, note,
+            )  # fmt: skip
             if found != CUT:
                 if kind[node] == CLIP and found == OFF:
                     depth -= 1
@@ -628,7 +650,7 @@ def enumerate_regions(net, path, tasks, state, work, counters, slackest, out):
         sign = 1.0 if positive else -1.0
         _child(
             sign, row, off, depth, depth + 1, node, frame[CURSOR] + 1,
-            frames, pools, inners, arena, rows,
+            frames, pools, inners, arena, rows, pair,
         )  # fmt: skip
         _settle(node, task, positive, net, path, tasks)
         depth += 1
