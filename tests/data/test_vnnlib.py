@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import relulens as rl
-from relulens.errors import PropertyError
+from relulens.errors import DataError, PropertyError
 
 HEAD = """; a comment
 (declare-const X_0 Real)
@@ -68,6 +68,14 @@ def test_what_is_not_supported_is_named(tmp_path, text, construct, line):
         read(tmp_path, text)
     assert refused.value.construct == construct
     assert refused.value.line == line
+
+
+def test_files_that_cannot_be_read_are_refused(tmp_path):
+    with pytest.raises(DataError, match="No such file or directory"):
+        rl.read_property(tmp_path / "missing.vnnlib")
+    (tmp_path / "packed.vnnlib").write_bytes(b"(assert \xff)")
+    with pytest.raises(DataError, match="byte 8 is no text"):
+        rl.read_property(tmp_path / "packed.vnnlib")
 
 
 def test_too_many_cases_are_refused(tmp_path):

@@ -80,6 +80,7 @@ def test_the_curve_is_two_steps() -> None:
     _, _, found = attacked()
     curve = attack_curve(found)
     assert plot.attack_curve(curve, ax) is ax
+    assert "\n" not in repr(curve)
     left, hit = ax.get_lines()
     assert np.array_equal(left.get_ydata(), curve.accuracy)
     assert np.array_equal(hit.get_ydata(), curve.success)

@@ -72,3 +72,10 @@ def test_no_samples_and_refusals():
     found = rl.certified_accuracy(network, x[:3], labels[:3], 0.1, attack=False)
     with pytest.raises(InvalidArgumentError, match="'safe'"):
         found.share("safe")
+    wrong = (labels + 1) % 2
+    for radii in ([], [-0.1], [0.1, float("nan")], [float("inf")]):
+        with pytest.raises(InvalidArgumentError, match="at least one is needed"):
+            rl.certified_accuracy(network, x, wrong, radii)
+    with pytest.raises(InvalidArgumentError, match="whole numbers from 0"):
+        rl.certified_accuracy(network, x[:2], [0.2, 0.9], 0.1)
+    assert rl.certified_accuracy(network, x[:0], [], 0.1).verdicts.shape == (1, 0)

@@ -19,6 +19,7 @@ def test_the_steepest_region_is_the_maximum_over_all_patterns(norm):
     low, high = -np.ones(2), np.ones(2)
     regions = linear_regions(rl.from_layers(layers), Box(-1, 1))
     found = rl.slope_maximum(regions, norm)
+    assert "\n" not in repr(found)
     truth = largest_norm(layers, low, high, norm)
     assert found.complete
     assert float(found) == pytest.approx(truth, rel=1e-9)

@@ -92,6 +92,16 @@ def test_a_network_as_a_model_has_the_same_matrix():
     assert np.allclose(np.asarray(one), np.asarray(two), rtol=1e-10)
 
 
+def test_a_matrix_is_indexed_as_an_array():
+    network, _ = NETWORKS["wide"]()
+    found = rl.sensitivity(network)
+    whole = np.asarray(found)
+    assert len(found) == network.output_size
+    assert np.array_equal(found[1], whole[1])
+    assert float(found[1, 0]) == whole[1, 0]
+    assert np.array_equal(found[:, 1], whole[:, 1])
+
+
 def test_refusals():
     with pytest.raises(UnboundedError, match="product"):
         rl.sensitivity(NETWORKS["product"]()[0])

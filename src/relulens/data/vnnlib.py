@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from relulens.data.linear_terms import Linear, Tree, atoms_of, linear
-from relulens.errors import PropertyError
+from relulens.errors import DataError, PropertyError
 from relulens.graph.property import Property, PropertyCase
 
 CASES = 100_000
@@ -34,14 +34,29 @@ def read_property(path: str | Path, /) -> Property:
         One case a conjunction, once all alternatives are multiplied out.
 
     Raises:
+        DataError: The file cannot be read.
         PropertyError: The file has a construct outside this, named with its line; an
             input has no bound; or there are more than 100,000 cases.
     """
-    text = Path(path).read_text(encoding="utf-8")
+    text = _text(Path(path))
     reader = _Reader(source=str(path))
     for line, tree in _trees(text, str(path)):
         reader.take(line, tree)
     return reader.finish()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(
+            f"cannot read the property {path}: {error.strerror}. Pass a vnnlib file."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"cannot read the property {path}: byte {error.start} is no text. Pass a"
+            " vnnlib file that is not compressed."
+        ) from error
 
 
 def _tokens(text: str) -> Iterator[tuple[int, str]]:

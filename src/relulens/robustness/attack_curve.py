@@ -27,6 +27,14 @@ class AttackCurve:
     accuracy: Float[Tensor, " steps"]
     count: int
 
+    def __repr__(self) -> str:
+        """Return both ends on one line."""
+        last, kept = int(self.k[-1]), float(self.accuracy[-1])
+        return (
+            f"AttackCurve({self.count} inputs, k=0..{last}, accuracy"
+            f" {float(self.accuracy[0]):.1%} to {kept:.1%})"
+        )
+
 
 def attack_curve(attack: Attack, /, *, most: int | None = None) -> AttackCurve:
     """Return the share of successful attacks against the number of changes.

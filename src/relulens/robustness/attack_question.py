@@ -2,15 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from relulens.errors import InvalidArgumentError, ShapeError
+from relulens.graph.arrays import tensor_of
 from relulens.graph.convert import converted
-from relulens.graph.domain import Box
+from relulens.graph.domain import Box, as_box
 from relulens.graph.evaluate import evaluate
 from relulens.graph.network import Network
 
@@ -87,6 +88,7 @@ def attack_question(
     Raises:
         InvalidArgumentError: An argument is outside what an attack can take.
     """
+    _check_network(network)
     _check_classes(network)
     wide = converted(network, torch.float64)
     inputs = wide.as_input(x)
@@ -117,6 +119,19 @@ def attack_question(
     )
 
 
+def _check_network(network: object) -> None:
+    """Refuse what is no network: attacks go from layer to layer.
+
+    Raises:
+        InvalidArgumentError: It is something else, such as a model with loops.
+    """
+    if not isinstance(network, Network):
+        raise InvalidArgumentError(
+            f"cannot attack a {type(network).__name__}: a network without loops is"
+            " needed. Bound it with output_bounds, or attack the network it came from."
+        )
+
+
 def _check_classes(network: Network) -> None:
     shape = network.output_shape
     if len(shape) != 1 or shape[0] < 2:
@@ -127,6 +142,11 @@ def _check_classes(network: Network) -> None:
 
 
 def _check_budget(k: int | None, count: int) -> None:
+    if k is not None and (isinstance(k, bool) or not isinstance(k, Integral)):
+        raise InvalidArgumentError(
+            f"cannot attack with k={k}: k is a {type(k).__name__}, and a whole number"
+            " is needed. Leave it out for as few as found."
+        )
     if k is not None and not 1 <= k <= count:
         raise InvalidArgumentError(
             f"cannot attack with k={k}: k must be at least 1 and at most {count}, the"
@@ -156,6 +176,7 @@ def _allowed(network: Network, x: Tensor, domain: Box | None) -> tuple[Tensor, T
             "cannot attack: the allowed inputs are unknown, as the network has no"
             " domain. Pass domain, such as domain=rl.Box(0, 1)."
         )
+    box = as_box(box)
     try:
         ends = [
             bound.to(network.device).expand(network.input_shape).reshape(1, -1)
@@ -182,10 +203,9 @@ def _allowed(network: Network, x: Tensor, domain: Box | None) -> tuple[Tensor, T
 
 def _classes(subject: str, given: object, network: Network, rows: int) -> Tensor:
     count = network.output_shape[0]
-    value = torch.as_tensor(
-        given if isinstance(given, Tensor) else np.asarray(given), device=network.device
-    )
-    if value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
+    value = tensor_of(given, subject=subject).to(network.device)
+    real = value.is_floating_point() or value.dtype == torch.bool
+    if real and value.numel():
         raise InvalidArgumentError(
             f"cannot use {subject}: their type is {value.dtype}, and whole numbers from"
             f" 0 to {count - 1} are needed. Convert them."

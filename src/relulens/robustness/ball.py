@@ -8,7 +8,8 @@ from torch import Tensor
 
 from relulens.bounds.backward import Ball
 from relulens.errors import InvalidArgumentError
-from relulens.graph.domain import Box
+from relulens.graph.arrays import tensor_of
+from relulens.graph.domain import Box, as_box
 
 DUAL = {1.0: math.inf, 2.0: 2.0, math.inf: 1.0}
 
@@ -68,7 +69,7 @@ def surroundings(
             f"cannot bound within a radius: the norm is {norm!r}, and 1, 2 and inf are"
             " known. Use one of them."
         )
-    reach = torch.as_tensor(radius, dtype=torch.float64, device=x.device)
+    reach = tensor_of(radius, subject="radius").to(x.device, torch.float64)
     if reach.numel() and not bool((torch.isfinite(reach) & (reach >= 0)).all()):
         raise InvalidArgumentError(
             f"cannot bound within a radius: it is {float(reach.min()):g} to"
@@ -81,7 +82,8 @@ def surroundings(
             f"cannot bound within a radius: its shape is {list(reach.shape)}, and x is"
             f" {list(x.shape)}. Give one number, or one an input."
         )
-    low, high = _cut(x, wide.expand(x.shape), domain)
+    limit = None if domain is None else as_box(domain)
+    low, high = _cut(x, wide.expand(x.shape), limit)
     ball = None
     if norm != math.inf:
         single = reach.expand(x.shape[0])

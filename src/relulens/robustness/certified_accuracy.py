@@ -10,6 +10,7 @@ from torch import Tensor
 
 from relulens.bounds.program_bounds import DEFAULT_LIMITS, Limits
 from relulens.errors import InvalidArgumentError
+from relulens.graph.arrays import tensor_of
 from relulens.graph.domain import Box
 from relulens.graph.evaluate import evaluate
 from relulens.graph.network import Network
@@ -122,7 +123,7 @@ def certified_accuracy(
         For every sample and radius that the radius before was certified at, one call of
         ``output_bounds``; an attack takes twenty forward and backward passes.
     """
-    steps = sorted({float(r) for r in np.atleast_1d(np.asarray(radii, dtype=float))})
+    steps = _steps(radii)
     given = x if isinstance(x, Tensor) else np.asarray(x)
     wide = widened(network)
     classes = as_labels(labels, len(given), outputs(wide))
@@ -145,6 +146,21 @@ def certified_accuracy(
         norm=norm,
         rigorous=all(part.rigorous for part in parts),
     )
+
+
+def _steps(radii: object) -> list[float]:
+    """Return the radii in order, each once.
+
+    Raises:
+        InvalidArgumentError: There is none, or one is negative or not finite.
+    """
+    given = tensor_of(radii, subject="radii").to("cpu", torch.float64).flatten()
+    if not len(given) or not bool((torch.isfinite(given) & (given >= 0)).all()):
+        raise InvalidArgumentError(
+            f"cannot certify within radii {given.tolist()}: at least one is needed, and"
+            " all finite and not negative. Correct them."
+        )
+    return sorted(set(given.tolist()))
 
 
 def _batches(count: int) -> Iterator[slice]:

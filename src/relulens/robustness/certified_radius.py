@@ -12,7 +12,7 @@ from torch import Tensor
 
 from relulens.errors import InvalidArgumentError
 from relulens.graph.convert import converted
-from relulens.graph.domain import Box
+from relulens.graph.domain import Box, as_box
 from relulens.graph.network import Network
 from relulens.graph.polyhedral import Polyhedral, polyhedral
 from relulens.robustness.certified_radius_attack import (
@@ -211,7 +211,7 @@ def _check(method: str, budget: float, regions: int) -> None:
 def _sides(network: Network, domain: Box | None, x: Tensor) -> tuple[Tensor, Tensor]:
     shape = network.input_shape
     chosen = network.domain if domain is None else domain
-    box = Box(-math.inf, math.inf) if chosen is None else chosen
+    box = Box(-math.inf, math.inf) if chosen is None else as_box(chosen)
     try:
         low = box.low.to(network.device).expand(shape)
         high = box.high.to(network.device).expand(shape)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relulens.errors import InvalidArgumentError
+from relulens.graph.arrays import tensor_of
 from relulens.graph.freeze import node_values
 from relulens.graph.network import Network
 
@@ -59,7 +60,7 @@ def checked_labels(network: Network, labels: object, count: int) -> Tensor:
         InvalidArgumentError: They are not N classes of the network.
     """
     classes = max(2, network.output_size)
-    found = torch.as_tensor(labels)
+    found = tensor_of(labels, subject="labels")
     whole = not (found.is_floating_point() or found.dtype == torch.bool)
     fits = whole and tuple(found.shape) == (count,)
     if not fits or bool((found < 0).any() | (found >= classes).any()):

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from relulens.errors import InvalidArgumentError, ShapeError, SolverError
+from relulens.graph.arrays import tensor_of
 from relulens.graph.blocks import blocks
 from relulens.graph.domain import Box
 from relulens.graph.network import Network
@@ -178,8 +179,7 @@ def linear_program_attack(
 
 def _radius(network: Network, radius: object) -> Tensor:
     """Return the largest change of every entry, flattened."""
-    given = radius if isinstance(radius, Tensor) else np.asarray(radius)
-    value = torch.as_tensor(given, dtype=torch.float64, device=network.device)
+    value = tensor_of(radius, subject="radius").to(network.device, torch.float64)
     if value.ndim and tuple(value.shape) != network.input_shape:
         raise ShapeError(
             "radius", tuple(value.shape), network.input_shape, "Use one number."

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from relulens.errors import InvalidArgumentError, NotFiniteError
 from relulens.graph.convert import converted
-from relulens.graph.domain import Box
+from relulens.graph.domain import Box, as_box
 from relulens.graph.network import Network
 from relulens.graph.polyhedral import polyhedral
 from relulens.robustness.lipschitz_climb import Steepest
@@ -185,6 +185,7 @@ def checked_sides(network: Network, box: Box | None) -> tuple[Tensor, Tensor]:
             "cannot bound slopes over the network's domain: it has none, and no box was"
             " given. Pass box=Box(low, high)."
         )
+    domain = as_box(domain, subject="the box")
     shape = network.input_shape
     try:
         low = domain.low.to(network.device).expand(shape).clone()

@@ -14,6 +14,7 @@ from relulens.bounds.program_bounds import DEFAULT_LIMITS, Limits, program_bound
 from relulens.bounds.relative import differences, with_rows
 from relulens.bounds.rounding import gamma
 from relulens.errors import InvalidArgumentError
+from relulens.graph.arrays import tensor_of
 from relulens.graph.convert import converted
 from relulens.graph.domain import Box
 from relulens.graph.network import Network
@@ -178,7 +179,7 @@ def as_rows(rows: object, size: int) -> Float[Tensor, "rows q"]:
     Raises:
         InvalidArgumentError: They have another width, or numbers that are not finite.
     """
-    found = torch.as_tensor(rows, dtype=torch.float64)
+    found = tensor_of(rows, subject="rows").to(torch.float64)
     if found.ndim != 2 or found.shape[1] != size or not bool(found.isfinite().all()):
         raise InvalidArgumentError(
             f"cannot bound rows of the output: they are {list(found.shape)}, and finite"
@@ -193,7 +194,14 @@ def as_labels(labels: object, count: int, size: int) -> Int[Tensor, " batch"]:
     Raises:
         InvalidArgumentError: There is not one an input, or one is no output.
     """
-    found = torch.as_tensor(labels).to("cpu", torch.int64)
+    given = tensor_of(labels, subject="labels").cpu()
+    real = given.is_floating_point() or given.dtype == torch.bool
+    if real and given.numel():
+        raise InvalidArgumentError(
+            f"cannot use labels: their type is {given.dtype}, and whole numbers from 0"
+            f" to {size - 1} are needed. Convert them."
+        )
+    found = given.to(torch.int64)
     inside = (found >= 0) & (found < size)
     if found.shape != (count,) or not bool(inside.all()):
         span = f" from {int(found.min())} to {int(found.max())}" if len(found) else ""

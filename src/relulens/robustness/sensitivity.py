@@ -61,8 +61,18 @@ class Sensitivity:
         self, dtype: np.dtype | None = None, copy: bool | None = None
     ) -> np.ndarray:
         """Return the matrix, infinite where it overflows."""
-        whole = torch.ldexp(self.matrix, self.exponent.unsqueeze(1))
-        return np.asarray(whole.numpy(force=True), dtype=dtype)
+        return np.array(self._whole().numpy(force=True), dtype=dtype, copy=copy)
+
+    def __len__(self) -> int:
+        """Return the number of outputs."""
+        return self.matrix.shape[0]
+
+    def __getitem__(self, place: int | slice | tuple[int | slice, ...]) -> Tensor:
+        """Return part of the matrix, infinite where it overflows."""
+        return self._whole()[place]
+
+    def _whole(self) -> Tensor:
+        return torch.ldexp(self.matrix, self.exponent.unsqueeze(1))
 
     def __repr__(self) -> str:
         """Return the shape and the largest gain on one line."""

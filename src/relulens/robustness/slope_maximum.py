@@ -37,6 +37,14 @@ class SlopeMaximum:
         """Return the largest norm."""
         return self.value
 
+    def __repr__(self) -> str:
+        """Return the maximum on one line."""
+        bound = "" if self.complete else "at least "
+        return (
+            f"SlopeMaximum({bound}{self.value:.6g}, norm={self.norm!r}, region"
+            f" {self.region} of {self.norms.shape[0]})"
+        )
+
 
 def slope_maximum(
     regions: LinearRegions | Partition, /, norm: Norm | float = 2
