@@ -5,6 +5,7 @@ phi is (1, s, t) and the features of the units that do change sign, so a linear 
 applied to the coefficients alone, and values at vertices are one matrix product.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -93,27 +94,57 @@ class Basis:
             trust=trust,
         )
 
+    @property
+    def size(self) -> int:
+        """Number of functions."""
+        return self.errors.shape[0]
+
     def extend_rows(self, values: Floats) -> None:
-        """Take the values at old and new vertices, and the rounding of the new ones."""
+        """Take the values at old and new vertices, and the rounding of the new ones.
+
+        Args:
+            values: [V, m or more]; columns beyond the functions are still to be filled.
+        """
         self.values = values
         self.errors = self.errors + 4 * ROUND * self.largest
 
-    def extend(
-        self, values: Floats, errors: Floats, steep: Floats, slack: Floats
-    ) -> None:
-        """Add functions, the features of units at all vertices [V, k].
+    def widen(self, count: int) -> None:
+        """Make room for further functions."""
+        wide = np.empty((len(self.values), self.size + count))
+        wide[:, : self.size] = self.values[:, : self.size]
+        self.values = wide
+
+    def extend(self, errors: Floats, steep: Floats, slack: float) -> None:
+        """Add functions whose values stand in the columns behind the others.
 
         Args:
-            values: Their values.
-            errors: Bounds on the errors.
+            errors: Bounds on the errors, but for the rounding of the values.
             steep: How much an error of the place counts.
             slack: Largest error of a place.
         """
-        self.values = np.concatenate([self.values, values], axis=1)
+        added = self.values[:, self.size :]
+        top = np.maximum(added.max(0), -added.min(0))
+        errors = errors + 4 * ROUND * top
         self.errors = np.concatenate([self.errors, errors])
         self.steep = np.concatenate([self.steep, steep])
-        top = np.abs(values).max(0) + errors + steep * slack
-        self.largest = np.concatenate([self.largest, top])
+        self.largest = np.concatenate([self.largest, top + errors + steep * slack])
+
+    def shed(self, used: NDArray[np.bool_], values: Iterable[Combined]) -> None:
+        """Forget functions that have no part in any value any more.
+
+        Args:
+            used: Which functions are kept [m]; 1, s, t always are.
+            values: All values that are still read.
+        """
+        used[:3] = True
+        if 8 * used.sum() > 7 * len(used):
+            return
+        self.values = self.values[:, used]
+        self.errors, self.steep = self.errors[used], self.steep[used]
+        self.largest = self.largest[used]
+        kept = torch.from_numpy(used)
+        for value in values:
+            value.parts = value.parts[kept[: value.parts.shape[0]]]
 
     def on_plane(self, plane: Plane) -> Combined:
         """Return the network's input on the plane."""

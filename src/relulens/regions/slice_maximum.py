@@ -8,7 +8,7 @@ import torch
 from relulens.errors import SolverError
 from relulens.graph.nodes import Maximum
 from relulens.numerics.kernels import planar, planar_maximum
-from relulens.regions.slice_basis import ROUND, Combined
+from relulens.regions.slice_basis import Combined
 from relulens.regions.slice_cut import Functions, cut, vertex_signs
 from relulens.regions.slice_mesh import Integers, Mesh
 from relulens.regions.slice_stage import Stage, State, any_change, extended
@@ -57,11 +57,14 @@ def maximum_stage(state: State, index: int, node: Maximum, read: Combined) -> Co
     parents = np.arange(mesh.cells)
     values = np.ascontiguousarray(z[:, contest.entries])
     bits, cuts = ups, any_change(signs)
+    single = np.setdiff1d(np.arange(len(contest.code)), contest.varied)
+    state.shed(read, contest.code[single])
     if cuts:
         made = cut(mesh, functions, signs, index, state.exact, active)
         parents, bits = made.parents, made.codes
         values = extended(values, made)
-        state.grow(made)
+        room = 0 if state.basis.direct else len(contest.varied)
+        state.grow(made, read, room)
     won = planar_maximum.winners(parents, bits, alive, contest.groups, contest.pairs)
     if cuts:
         joined = _joined(state.mesh, index, won, len(mesh.places))
@@ -198,16 +201,17 @@ def _value(
 ) -> Combined:
     """Return the maximum; groups that vary become basis functions."""
     basis, varied = state.basis, contest.varied
-    before = basis.values.shape[1]
+    before = basis.size
     starts = contest.groups[:-1]
     if len(varied):
         features = np.maximum.reduceat(values, starts, axis=1)
         rounding, steep = (
             np.maximum.reduceat(row[contest.entries], starts) for row in limits
         )
-        rounding = rounding + 4 * ROUND * np.abs(features).max(0)
-        slack = float(state.mesh.errors.max())
-        basis.extend(features, rounding, steep, slack)
+        if basis.values.shape[1] == before:
+            basis.widen(len(varied))
+        basis.values[:, before:] = features
+        basis.extend(rounding, steep, float(state.mesh.errors.max()))
     kept = read.parts.shape[0]
     code = torch.from_numpy(contest.code)
     parts = torch.zeros((before + len(varied), len(code)), dtype=torch.float64)

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from relulens.graph.freeze import two_slope_value
 from relulens.graph.nodes import TwoSlope
 from relulens.numerics.kernels import planar
-from relulens.regions.slice_basis import ROUND, Basis, Combined
+from relulens.regions.slice_basis import Basis, Combined
 from relulens.regions.slice_cut import Cut, Functions, Signs, cut, vertex_signs
 from relulens.regions.slice_exact import ExactSigns
 from relulens.regions.slice_mesh import Integers, Mesh, Words
@@ -66,17 +67,40 @@ class State:
     stages: list[Stage]
     values: dict[int, Combined]
 
-    def grow(self, made: Cut) -> None:
-        """Take the mesh of a cut, and extend what is known at its vertices."""
+    def grow(self, made: Cut, read: Combined, room: int) -> None:
+        """Take the mesh of a cut, and extend what is known at its vertices.
+
+        Args:
+            made: The cut.
+            read: A value that the state need not hold any more.
+            room: Further functions that the basis is to have room for.
+        """
         self.mesh = made.mesh
         if self.basis.direct:
-            for value in self.values.values():
+            for value in (*self.values.values(), read):
                 rows = extended(value.parts.flatten(1).numpy(), made)
                 shape = value.parts.shape[1:]
                 value.parts = torch.from_numpy(rows).reshape(-1, *shape)
             self.basis.values = np.zeros((len(made.mesh.places), 0))
         else:
-            self.basis.extend_rows(extended(self.basis.values, made))
+            self.basis.extend_rows(extended(self.basis.values, made, room))
+
+    def shed(self, read: Combined, kept: Integers) -> None:
+        """Forget functions that only other entries of a value need.
+
+        Args:
+            read: A value that nothing reads any more as a whole.
+            kept: Flat positions of its entries that are still needed.
+        """
+        basis = self.basis
+        if basis.direct or basis.size <= 3:
+            return
+        used = np.zeros(basis.size, bool)
+        used[: read.parts.shape[0]] = used_functions(read, kept)
+        for value in self.values.values():
+            rows = (value.parts.flatten(1) != 0).any(1).numpy()
+            used[: len(rows)] |= rows
+        basis.shed(used, [read, *self.values.values()])
 
 
 def two_slope_stage(
@@ -130,25 +154,9 @@ def two_slope_stage(
         if made is not None:
             state.mesh = made.mesh
         return None
-    values = functions.values
-    if made is not None:
-        values = extended(values, made)
-        state.grow(made)
-    low, high = _slopes(node)
-    features = planar.features(
-        values,
-        state.mesh.offsets,
-        state.mesh.corners,
-        bits,
-        low[varied],
-        high[varied],
-    )
     if state.basis.direct:
-        return _direct_value(node, read, varied, features)
-    code = np.where(code > 0, high, low)
-    return _two_slope_value(
-        state, node, read, (code, varied), features, functions.limits
-    )
+        return _direct_value(state, node, read, made, functions, bits)
+    return _two_slope_value(state, node, read, code, (z, limits), (varied, bits, made))
 
 
 def _slopes(node: TwoSlope) -> tuple[np.ndarray, np.ndarray]:
@@ -167,18 +175,45 @@ def any_change(signs: Signs) -> bool:
     return bool((up & down).any())
 
 
-def extended(rows: np.ndarray, made: Cut) -> np.ndarray:
-    """Return values at old vertices with those at new ones, affine in between."""
-    more = np.empty((len(rows) + len(made.first), rows.shape[1]))
-    more[: len(rows)] = rows
-    planar.mix_rows(more, len(rows), made.first, made.second, made.place)
+def used_functions(read: Combined, kept: Integers) -> NDArray[np.bool_]:
+    """Return which basis functions have a part in some entries of a value."""
+    return (read.parts.flatten(1)[:, torch.from_numpy(kept)] != 0).any(1).numpy()
+
+
+def extended(rows: np.ndarray, made: Cut, room: int = 0) -> np.ndarray:
+    """Return values at old vertices with those at new ones, affine in between.
+
+    Args:
+        rows: Values [V, n].
+        made: How the new vertices were made.
+        room: Columns to have room for behind the others.
+    """
+    count, width = rows.shape
+    more = np.empty((count + len(made.first), width + room))
+    more[:count, :width] = rows
+    planar.mix_rows(more, width, count, made.first, made.second, made.place)
     return more
 
 
 def _direct_value(
-    node: TwoSlope, read: Combined, varied: Integers, features: np.ndarray
+    state: State,
+    node: TwoSlope,
+    read: Combined,
+    made: Cut | None,
+    functions: Functions,
+    bits: Words,
 ) -> Combined:
     """Return a two-slope node's value where values at vertices are at hand."""
+    values, varied = functions.values, functions.unit
+    if made is not None:
+        values = extended(values, made)
+        state.grow(made, read, 0)
+    low, high = _slopes(node)
+    features = np.empty_like(values)
+    mesh = state.mesh
+    planar.features(
+        values, mesh.offsets, mesh.corners, bits, low[varied], high[varied], features, 0
+    )
     gain = torch.maximum(node.negative.abs(), node.positive.abs()).to(torch.float64)
     value = two_slope_value(node, read.parts)
     value.flatten(1)[:, torch.from_numpy(varied)] = torch.from_numpy(features)
@@ -189,30 +224,74 @@ def _two_slope_value(
     state: State,
     node: TwoSlope,
     read: Combined,
-    slopes: tuple[np.ndarray, Integers],
-    features: np.ndarray,
-    limits: np.ndarray,
+    code: Integers,
+    at_vertices: tuple[np.ndarray, np.ndarray],
+    cutting: tuple[Integers, Words, Cut | None],
 ) -> Combined:
-    """Return a two-slope node's value; units that vary become basis functions."""
-    slope, varied = slopes
-    size = slope.shape[0]
-    slope[varied] = 0.0
+    """Return a two-slope node's value; units that vary become basis functions.
+
+    Those that do not vary become functions as well where that spares more others.
+    """
+    (z, limits), (varied, bits, made) = at_vertices, cutting
     low, high = _slopes(node)
-    gain = np.maximum(np.abs(low), np.abs(high))[varied]
-    slack = float(state.mesh.errors.max())
-    basis = state.basis
-    before = basis.values.shape[1]
-    rounding = 4 * ROUND * np.abs(features).max(0, initial=0.0)
-    basis.extend(features, gain * limits[0] + rounding, gain * limits[1], slack)
+    slope = np.where(code > 0, high, low)
+    slope[varied] = 0.0
+    lifted = _lifted(read, slope)
+    own = np.concatenate([varied, lifted])
+    values = np.ascontiguousarray(z[:, own])
+    state.shed(read, np.flatnonzero(slope) if not len(lifted) else lifted[:0])
+    basis, before = state.basis, state.basis.size
+    if made is None:
+        basis.widen(len(own))
+    else:
+        values = extended(values, made)
+        state.grow(made, read, len(own))
+    mesh, n = state.mesh, len(varied)
+    planar.features(
+        values[:, :n] if len(lifted) else values,
+        mesh.offsets,
+        mesh.corners,
+        bits,
+        low[varied],
+        high[varied],
+        basis.values,
+        before,
+    )
+    if len(lifted):
+        basis.values[:, before + n :] = slope[lifted] * values[:, n:]
+    gain = np.maximum(np.abs(low), np.abs(high))
+    gain[lifted] = np.abs(slope[lifted])
+    reach = gain[own] * limits[:, own]
+    if len(own):
+        basis.extend(reach[0], reach[1], float(mesh.errors.max()))
+    slope[lifted] = 0.0
+    return _scaled(state, node, read, slope, own)
+
+
+def _lifted(read: Combined, slope: np.ndarray) -> Integers:
+    """Return the units of one slope that are fewer than the functions they need."""
+    lifted = np.flatnonzero(slope)
+    if 3 + len(lifted) < read.parts.shape[0]:
+        needed = int(used_functions(read, lifted)[3:].sum())
+        if 4 * len(lifted) < 3 * needed:
+            return lifted
+    return lifted[:0]
+
+
+def _scaled(
+    state: State, node: TwoSlope, read: Combined, slope: np.ndarray, own: Integers
+) -> Combined:
+    """Return a value: ``own`` units are the last functions, others scaled."""
+    basis, shape = state.basis, node.shape
+    before = basis.size - len(own)
     factor = torch.from_numpy(slope)
-    parts = torch.zeros((before + len(varied), size), dtype=torch.float64)
+    parts = torch.zeros((basis.size, len(slope)), dtype=torch.float64)
     kept = read.parts.shape[0]
     torch.mul(read.parts.flatten(1), factor, out=parts[:kept])
-    parts[before + np.arange(len(varied)), varied] = 1.0
+    parts[before + np.arange(len(own)), own] = 1.0
     error = read.error.flatten() * factor.abs()
     largest = read.size.flatten() * factor.abs()
-    largest[varied] = torch.from_numpy(basis.largest[before:])
-    shape = node.shape
+    largest[own] = torch.from_numpy(basis.largest[before:])
     return Combined(
         parts.reshape(-1, *shape),
         error.reshape(shape),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from relulens.graph.network import last_uses
@@ -80,11 +80,11 @@ class Walk:
         """Return into how many cells a part the state is to be divided, if at all."""
         widest = max(math.prod(node.shape) for node in self.region.nodes.values())
         vertices, cells = len(state.mesh.places), state.mesh.cells
-        row = 8 * (widest + state.basis.values.shape[1])
+        row = 8 * (widest + state.basis.size)
         limit = _PART if state.basis.direct else _WHOLE
         if cells > 64 and vertices * row > limit:
             return max(int(_START // row * cells / vertices), 32)
-        if state.basis.values.shape[1] > 4 * widest:
+        if state.basis.size > 4 * widest:
             # More functions than entries: values at vertices are cheaper.
             return cells
         if (self.seconds or self.most) and cells > 2 * _BUDGETED:
@@ -94,7 +94,6 @@ class Walk:
     def _step(self, state: State, index: int, *, last: bool) -> bool:
         """Give one node its value, cutting the cells; tell whether it may have cut."""
         node = self.region.nodes[index]
-        value: Combined | None
         cuts = True
         match node:
             case Input():
@@ -102,10 +101,11 @@ class Walk:
             case Affine():
                 value, cuts = state.basis.affine(node, state.values), False
             case TwoSlope():
-                read = state.values[node.source]
+                read = self._taken(state, node.source, index)
                 value = two_slope_stage(state, index, node, read, last=last)
             case Maximum():
-                value = maximum_stage(state, index, node, state.values[node.source])
+                read = self._taken(state, node.source, index)
+                value = maximum_stage(state, index, node, read)
         if cuts:
             self.counts[index] += state.mesh.cells
         if value is not None:
@@ -113,6 +113,12 @@ class Walk:
         for spent in self._spent(index):
             state.values.pop(spent, None)
         return cuts
+
+    def _taken(self, state: State, source: int, index: int) -> Combined:
+        """Return a value that a nonlinear node reads, out of the state if the last."""
+        if source in self._spent(index):
+            return state.values.pop(source)
+        return replace(state.values[source])
 
     def _spent(self, index: int) -> list[int]:
         """Return which values nothing reads after a node."""

@@ -156,16 +156,16 @@ def edge_cuts(places, edges, cells, z, positive, negative, limits, blur, active)
 
 
 @njit(cache=True)
-def mix_rows(rows, start, first, second, place):
+def mix_rows(rows, width, start, first, second, place):
     """Fill rows from ``start`` with mixtures of two earlier rows each, in order.
 
-    A mixture is 0 only if both numbers are.
+    Only the first ``width`` columns are. A mixture is 0 only if both numbers are.
     """
     for i in range(first.shape[0]):
         a = first[i]
         b = second[i]
         t = place[i]
-        for j in range(rows.shape[1]):
+        for j in range(width):
             x = rows[a, j]
             y = rows[b, j]
             mixed = x + t * (y - x)
@@ -173,8 +173,8 @@ def mix_rows(rows, start, first, second, place):
 
 
 @njit(cache=True)
-def features(values, offsets, corners, codes, low, high):
-    """Return two-slope units at vertices, 0 where and only where they are exactly 0.
+def features(values, offsets, corners, codes, low, high, made, at):
+    """Write two-slope units at vertices, 0 where and only where they are exactly 0.
 
     Args:
         values: Their arguments [V, n], affine on every cell.
@@ -183,6 +183,8 @@ def features(values, offsets, corners, codes, low, high):
         codes: Units that are positive on every cell, as bitsets [C, words].
         low: Slopes of negative arguments [n].
         high: Slopes of positive ones [n].
+        made: Where they are written, in the columns from ``at``.
+        at: First column.
     """
     count, n = values.shape
     words = codes.shape[1]
@@ -194,7 +196,6 @@ def features(values, offsets, corners, codes, low, high):
             for w in range(words):
                 on[v, w] |= codes[c, w]
                 off[v, w] |= ~codes[c, w]
-    made = np.empty((count, n))
     for v in range(count):
         for w in range(words):
             up = on[v, w]
@@ -203,12 +204,11 @@ def features(values, offsets, corners, codes, low, high):
                 bit = _ONE << np.uint64(k & 63)
                 z = values[v, k]
                 if up & bit == 0:
-                    made[v, k] = low[k] * min(z, -_TINY) if low[k] != 0.0 else 0.0
+                    made[v, at + k] = low[k] * min(z, -_TINY) if low[k] != 0.0 else 0.0
                 elif down & bit == 0:
-                    made[v, k] = high[k] * max(z, _TINY)
+                    made[v, at + k] = high[k] * max(z, _TINY)
                 else:
-                    made[v, k] = 0.0
-    return made
+                    made[v, at + k] = 0.0
 
 
 @njit(cache=True)
