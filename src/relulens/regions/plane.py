@@ -91,7 +91,11 @@ class Plane:
                 " are needed. Give more points."
             )
         shape = points.shape[1:]
-        return cls(mean.reshape(shape), rows[:2].reshape(2, *shape))
+        # What all points have in common stays so, without rounding.
+        fixed = (flat == flat[0]).all(0)
+        mean = torch.where(fixed, flat[0], mean)
+        rows = torch.where(fixed, 0.0, rows[:2])
+        return cls(mean.reshape(shape), rows.reshape(2, *shape))
 
     def points(self, coordinates: object) -> Float[Tensor, " batch *shape"]:
         """Return the inputs at plane coordinates [N, 2]."""

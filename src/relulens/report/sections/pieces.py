@@ -110,11 +110,19 @@ def flat_plane(points: torch.Tensor) -> tuple[Plane, torch.Tensor]:
 
     Returns:
         The plane, its origin the points' mean, and their coordinates [3, 2].
+
+    Raises:
+        InvalidArgumentError: The three points lie on one line.
     """
     mean = points.mean(0)
-    flat = (points - mean).flatten(1)
-    basis, _ = torch.linalg.qr(flat[1:].T - flat[:1].T)
-    plane = Plane(mean, basis.T.reshape(2, *mean.shape))
+    # Where the points agree the directions must be 0 exactly, as a decomposition
+    # would not leave them: else background becomes functions of nearly equal value.
+    one, two = Plane.through(*points).directions.flatten(1)
+    one = one / one.norm()
+    for _ in range(2):
+        two = two - (two @ one) * one
+    basis = torch.stack([one, two / two.norm()])
+    plane = Plane(mean, basis.reshape(2, *mean.shape))
     return plane, plane.coordinates(points)
 
 
