@@ -12,6 +12,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,36 @@ def around_one_input(repeat: int) -> dict[str, object]:
     return rows
 
 
+def initial(seed: int, *sizes: int) -> Network:
+    """Return a network with PyTorch's initial weights."""
+    torch.manual_seed(seed)
+    layers = [torch.nn.Linear(*size) for size in pairwise(sizes)]
+    return rl.from_layers([
+        (m.weight.detach().double(), m.bias.detach().double()) for m in layers
+    ])
+
+
+def by_programs(repeat: int) -> dict[str, object]:
+    """Time enumerations by linear programs, with many inputs; public: 1.3 ms."""
+    rows: dict[str, object] = {}
+    for seed, sizes, most in (
+        (18, (8, 12, 12, 1), None),
+        (0, (10, 24, 24, 1), 100_000),
+        (0, (12, 16, 16, 1), None),
+        (0, (16, 20, 20, 1), 100_000),
+    ):
+        network = initial(seed, *sizes)
+        seconds, found = best(
+            lambda n=network, m=most: rl.linear_regions(n, rl.Box(-1, 1), budget=m),
+            repeat,
+        )
+        each = 1e3 * seconds / found.count
+        name = "-".join(map(str, sizes))
+        rows[name] = {"regions": found.count, "milliseconds": each}
+        print(f"{name}: {found} in {seconds:.3f} s, {each:.4f} ms each")
+    return rows
+
+
 def main() -> None:
     """Measure and print a line a case, then JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -90,6 +121,7 @@ def main() -> None:
         ratio = PUBLIC[name] / seconds if name in PUBLIC else float("nan")
         rows[name] = {"regions": found.count, "seconds": seconds, "ratio": ratio}
         print(f"{name:3} {found.count:7} regions {seconds:8.4f} s  {ratio:6.1f} x")
+    rows |= by_programs(options.repeat)
     rows |= around_one_input(options.repeat)
     if options.model is not None and options.images is not None:
         network = rl.load(options.model)
