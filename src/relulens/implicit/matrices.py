@@ -28,7 +28,7 @@ def as_block_matrix(letter: str, given: MatrixLike) -> BlockMatrix:
     """
     if isinstance(given, BlockMatrix):
         return given
-    if isinstance(given, list | tuple) and _is_table(given):
+    if isinstance(given, Sequence) and _is_table(given):
         return _from_table(letter, given)
     made = as_map(letter, given)
     return BlockMatrix({(0, 0): made}, (0, made.out_size), (0, made.in_size))
@@ -78,7 +78,7 @@ def _check_finite(letter: str, finite: bool) -> None:
 
 
 def _is_table(given: Sequence[object]) -> bool:
-    entries = [x for row in given if isinstance(row, list | tuple) for x in row]
+    entries = [x for row in given if isinstance(row, Sequence) for x in row]
     return any(
         x is None or isinstance(x, LinearMap) or issparse(x) or np.ndim(x) == 2
         for x in entries

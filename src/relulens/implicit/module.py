@@ -57,6 +57,7 @@ class ImplicitModule(nn.Module):
         """Return the model with the coefficients as they are now, detached."""
         return self._made(lambda leaf: leaf.detach().clone())
 
+    # pyrefly: ignore[missing-override-decorator]
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs [N, *output_shape] for inputs [N, *input_shape].
 

@@ -78,7 +78,7 @@ class SparseTurn:
         from relulens.numerics.kernels import sparse_rows
 
         out = base.new_empty((self.size[0], base.shape[0]))
-        parts = (side_by_side(x) for x in (base, slope, state))
+        parts = side_by_side(base), side_by_side(slope), side_by_side(state)
         entries = self.pointers, self.columns, self.values
         sparse_rows.sloped(*entries, *parts, out.numpy())
         return out.T
