@@ -53,6 +53,19 @@ def test_both_attacks_of_the_source(folder, capsys):
         assert (found["bound"] >= found["reached"] - 1e-6)[solved].all()
 
 
+def test_no_inputs_have_no_median(folder, capsys):
+    common = ["--domain", "-4", "4", "--samples", "0", "--out", "none.npz"]
+    assert run([*ASKED, *common]) == 0
+    assert capsys.readouterr().out.startswith("0 of 0 inputs attacked, 0 misclassified")
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(folder, capsys):
+    ask = ["survey", "model.onnx", "--data", "data.npz", "--out", "data.npz"]
+    assert run(ask) == 2
+    said = capsys.readouterr().err
+    assert "cannot use data.npz: File exists. Check the path." in said
+
+
 def test_options_that_do_not_go_together_are_refused(folder, capsys):
     for options, words in (
         (["--method", "linear-program"], "-k and --radius are both needed"),

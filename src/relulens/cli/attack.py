@@ -165,10 +165,10 @@ def _say(
     if as_json:
         click.echo(json.dumps(said))
     elif not quiet:
+        share = "" if middle is None else f" (median {middle:g} changed)"
         click.echo(
             f"{counts['found']} of {rows - counts['misclassified']} inputs attacked"
-            f" (median {middle} changed), {counts['misclassified']} misclassified"
-            f" before: {path}"
+            f"{share}, {counts['misclassified']} misclassified before: {path}"
         )
 
 

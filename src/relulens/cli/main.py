@@ -94,7 +94,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"error: {in_flags(str(error))}", err=True)
         return exit_code(error)
     except OSError as error:
-        click.echo(f"error: cannot use a file: {error}. Check the path.", err=True)
+        name, fact = error.filename or "a file", error.strerror or error
+        click.echo(f"error: cannot use {name}: {fact}. Check the path.", err=True)
         return exit_code(error)
     return code if isinstance(code, int) else 0
 

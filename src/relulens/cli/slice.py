@@ -244,8 +244,9 @@ def _tell(
         click.echo(json.dumps(said))
     elif not quiet:
         share = "" if found.complete else f" on {found.finished_area:.1%} of the area"
+        regions = "linear region" if found.count == 1 else "linear regions"
         click.echo(
-            f"{found.count:,} linear regions, {len(found.vertices):,} vertices,"
+            f"{found.count:,} {regions}, {len(found.vertices):,} vertices,"
             f" {len(found.edges):,} edges{share}"
         )
         for name in said["files"] if isinstance(said["files"], list) else []:
