@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from relulens.graph.linear_map import BYTE_LIMIT, check_bytes
 from relulens.graph.polyhedral import Polyhedral
 from relulens.numerics.kernels import region_programs as kernel
 from relulens.regions.half_spaces import HalfSpaces
@@ -58,7 +59,8 @@ def listed(region: Polyhedral, space: HalfSpaces, budget: int) -> Listed:
 
     Raises:
         InvalidArgumentError: The domain is unbounded.
-        MemoryLimitError: A sparse matrix of an affine node is too large.
+        MemoryLimitError: A matrix of an affine node, or what the walk keeps, is too
+            large.
     """
     made = tables(region, space)
     total, n = made.total, len(made.half)
@@ -134,6 +136,12 @@ def _state(made: Tables, most: int) -> State:
     pools = np.zeros((depth, _KNOWN), np.int64)
     pools[0, 1] = 1
     room = 4 * most + 2 * n + 64
+    check_bytes(
+        f"{room:,} inverses [{n}, {n}] of the walk over regions",
+        8 * room * n * n,
+        BYTE_LIMIT,
+        "Ask about fewer inputs, or use slice_partition or regions_in_ball.",
+    )
     x = np.zeros((room, n))
     basis = np.zeros((room, n), np.int64)
     inverse = np.zeros((room, n, n))
