@@ -151,7 +151,7 @@ def test_counts_of_the_standard_cases(name, shared):
 def test_parts_are_sewn_to_the_same_graph(name, monkeypatch):
     network, plane = slice_of(name)
     whole = rl.slice_partition(network, plane, SQUARE)
-    monkeypatch.setattr(Walk, "_per", lambda _, s: 4 if s.mesh.cells > 8 else None)
+    monkeypatch.setattr(Walk, "_per", lambda _, s, __: 4 if s.mesh.cells > 8 else None)
     parts = rl.slice_partition(network, plane, SQUARE)
     assert parts.certificate.unmatched_edges == 0
     assert_right(parts)
@@ -164,7 +164,7 @@ def test_parts_are_sewn_to_the_same_graph(name, monkeypatch):
 
 def test_a_budget_returns_what_is_finished(monkeypatch):
     network, plane = slice_of("projected_residual")
-    monkeypatch.setattr(Walk, "_per", lambda _, s: 4 if s.mesh.cells > 8 else None)
+    monkeypatch.setattr(Walk, "_per", lambda _, s, __: 4 if s.mesh.cells > 8 else None)
     partition = rl.slice_partition(network, plane, SQUARE, cells=100)
     assert not partition.complete
     assert partition.count >= 100
@@ -222,6 +222,72 @@ def test_a_part_of_the_layers_has_no_decision_boundary():
     network = random_network((2, 6, 5, 3), 3)
     partition = rl.slice_partition(network, AXES, SQUARE, layers=0)
     with pytest.raises(InvalidArgumentError, match="by 1 of 2 layers"):
+        _ = partition.decision_segments
+
+
+def test_a_partition_knows_its_decision_boundary():
+    network = random_network((2, 6, 5, 3), 3)
+    partition = rl.slice_partition(network, AXES, SQUARE)
+    found = partition.decision_segments
+    assert found is partition.decision_segments
+    assert torch.equal(found.ends, decision_segments(partition).ends)
+    assert len(found) > 0
+    middle = rl.evaluate(network, AXES.points(found.ends.mean(1)))
+    tied = middle.gather(1, found.outputs)
+    torch.testing.assert_close(tied[:, 0], tied[:, 1], rtol=0, atol=1e-9)
+    torch.testing.assert_close(tied[:, 0], middle.amax(1), rtol=0, atol=1e-9)
+    assert "\n" not in repr(found)
+    assert "\n" not in repr(partition.map(0))
+
+
+def test_a_part_of_the_layers_has_no_decision_boundary():
+    network = random_network((2, 6, 5, 3), 3)
+    partition = rl.slice_partition(network, AXES, SQUARE, layers=0)
+    with pytest.raises(InvalidArgumentError, match="cut by 1 of 2 layers"):
+        _ = partition.decision_segments
+
+
+def test_a_partition_knows_its_decision_boundary():
+    network = random_network((2, 6, 5, 3), 3)
+    partition = rl.slice_partition(network, AXES, SQUARE)
+    found = partition.decision_segments
+    assert found is partition.decision_segments
+    assert torch.equal(found.ends, decision_segments(partition).ends)
+    assert len(found) > 0
+    middle = rl.evaluate(network, AXES.points(found.ends.mean(1)))
+    tied = middle.gather(1, found.outputs)
+    torch.testing.assert_close(tied[:, 0], tied[:, 1], rtol=0, atol=1e-9)
+    torch.testing.assert_close(tied[:, 0], middle.amax(1), rtol=0, atol=1e-9)
+    assert "\n" not in repr(found)
+    assert "\n" not in repr(partition.map(0))
+
+
+def test_a_part_of_the_layers_has_no_decision_boundary():
+    network = random_network((2, 6, 5, 3), 3)
+    partition = rl.slice_partition(network, AXES, SQUARE, layers=0)
+    with pytest.raises(InvalidArgumentError, match="cut by 1 of 2 layers"):
+        _ = partition.decision_segments
+
+
+def test_a_partition_knows_its_decision_boundary():
+    network = random_network((2, 6, 5, 3), 3)
+    partition = rl.slice_partition(network, AXES, SQUARE)
+    found = partition.decision_segments
+    assert found is partition.decision_segments
+    assert torch.equal(found.ends, decision_segments(partition).ends)
+    assert len(found) > 0
+    middle = rl.evaluate(network, AXES.points(found.ends.mean(1)))
+    tied = middle.gather(1, found.outputs)
+    torch.testing.assert_close(tied[:, 0], tied[:, 1], rtol=0, atol=1e-9)
+    torch.testing.assert_close(tied[:, 0], middle.amax(1), rtol=0, atol=1e-9)
+    assert "\n" not in repr(found)
+    assert "\n" not in repr(partition.map(0))
+
+
+def test_a_part_of_the_layers_has_no_decision_boundary():
+    network = random_network((2, 6, 5, 3), 3)
+    partition = rl.slice_partition(network, AXES, SQUARE, layers=0)
+    with pytest.raises(InvalidArgumentError, match="cut by 1 of 2 layers"):
         _ = partition.decision_segments
 
 

@@ -82,7 +82,7 @@ def slice_partition(
     finished: list[State] = []
     with torch.no_grad():
         for state in walk.states(start):
-            state.values.clear()
+            state.close()
             finished.append(state)
             if progress is not None:
                 done += state.mesh.area()
@@ -118,7 +118,7 @@ def slice_cells(
     walk, start = _begun(asked, tol, exact_seconds, None, None)
     with torch.no_grad():
         for state in walk.states(start):
-            state.values.clear()
+            state.close()
             yield partition_of(asked, walk, [state], start.exact.spent, part=True)
 
 

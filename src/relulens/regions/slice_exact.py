@@ -1,11 +1,11 @@
 """Signs at vertices of a slice, decided in whole numbers without rounding."""
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 from time import perf_counter
 
 import numpy as np
 
+from relulens.graph.nodes import Affine
 from relulens.graph.polyhedral import Polyhedral
 from relulens.regions.exact import ExactValues, Whole, between, whole_numbers
 from relulens.regions.plane import Plane
@@ -53,34 +53,17 @@ class ExactSigns:
     spent: "Spent"
     above: "tuple[ExactSigns, Origin] | None" = None
     _values: ExactValues | None = None
-    _affordable: bool = True
+    _affordable: bool | None = None
     _places: dict[int, list[int]] = field(default_factory=dict)
     _known: dict[tuple[int, int], Whole] = field(default_factory=dict)
     _axes: tuple[list[int], list[int], list[int]] | None = None
-
-    def __post_init__(self) -> None:
-        """Prepare the plane in whole numbers."""
-        self._values = (
-            ExactValues(self.region) if self.above is None else self.above[0]._values
-        )
-        rows = [self.plane.origin, *self.plane.directions]
-        flat = [float(v) for row in rows for v in row.flatten()]
-        numbers, shift = whole_numbers(flat)
-        size = len(numbers) // 3
-        # A homogeneous point (s, t, w) stands for the input over w * 2**shift.
-        self._axes = (numbers[:size], numbers[size : 2 * size], numbers[2 * size :])
-        self._shift = shift
-        if self.above is not None:
-            self._affordable = self.above[0]._affordable
-            return
-        work = sum(
-            term.map.entries()
-            for node in self.region.nodes.values()
-            for term in getattr(node, "terms", ())
-        )
-        self._affordable = work <= _ENTRIES
-
     _shift: int = 0
+
+    def forget(self) -> None:
+        """Forget places and values, which only further cuts need."""
+        self.above = None
+        self._places.clear()
+        self._known.clear()
 
     def place(self, vertex: int, origin: Origin) -> list[int]:
         """Return a vertex as whole numbers (s w, t w, w)."""
@@ -144,14 +127,43 @@ class ExactSigns:
 
     def ready(self) -> bool:
         """Tell whether there is time for exact decisions."""
-        return self._affordable and self.spent.used < self.spent.seconds
+        if self.spent.used >= self.spent.seconds:
+            return False
+        if self._affordable is None:
+            if self.above is not None:
+                self._affordable = self.above[0].ready()
+            else:
+                work = sum(
+                    term.map.entries()
+                    for node in self.region.nodes.values()
+                    if isinstance(node, Affine)
+                    for term in node.terms
+                )
+                self._affordable = work <= _ENTRIES
+        return self._affordable
+
+    def _whole(self) -> tuple[ExactValues, tuple[list[int], list[int], list[int]]]:
+        """Return the network and the plane in whole numbers, made once."""
+        if self._values is None or self._axes is None:
+            if self.above is not None:
+                self._values, self._axes = self.above[0]._whole()
+                self._shift = self.above[0]._shift
+                return self._values, self._axes
+            rows = [self.plane.origin, *self.plane.directions]
+            flat = [v for row in rows for v in row.flatten().tolist()]
+            numbers, self._shift = whole_numbers(flat)
+            size = len(numbers) // 3
+            # A homogeneous point (s, t, w) stands for the input over w * 2**shift.
+            self._axes = numbers[:size], numbers[size : 2 * size], numbers[2 * size :]
+            self._values = ExactValues(self.region)
+        return self._values, self._axes
 
     def _value(
         self, place: list[int], vertex: int | None, node: int, unit: int, other: int
     ) -> Whole:
         known = None if vertex is None else self._known.get((vertex, node))
         if known is None:
-            known = self._values.at(self._input(place), node)
+            known = self._whole()[0].at(self._input(place), node)
             if vertex is not None:
                 self._known[vertex, node] = known
         numbers, shift = known
@@ -160,13 +172,8 @@ class ExactSigns:
 
     def _input(self, place: list[int]) -> list[int]:
         s, t, w = place
-        start, first, second = self._axes
+        start, first, second = self._whole()[1]
         point = [
             a * w + b * s + c * t for a, b, c in zip(start, first, second, strict=True)
         ]
         return [*point, w << self._shift]
-
-    def rounded(self, vertex: int, origin: Origin) -> tuple[float, float]:
-        """Return a vertex's exact place, rounded once."""
-        s, t, w = self.place(vertex, origin)
-        return float(Fraction(s, w)), float(Fraction(t, w))

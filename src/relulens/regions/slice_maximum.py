@@ -9,9 +9,12 @@ from relulens.errors import SolverError
 from relulens.graph.nodes import Maximum
 from relulens.numerics.kernels import planar, planar_maximum
 from relulens.regions.slice_basis import Combined
-from relulens.regions.slice_cut import Functions, cut, vertex_signs
+from relulens.regions.slice_cut import Cut, Functions, cut, vertex_signs
 from relulens.regions.slice_mesh import Integers, Mesh
 from relulens.regions.slice_stage import Stage, State, any_change, extended
+
+_NUMBERS = 4_000_000
+"""Values of entries at vertices that are at hand at once."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -55,14 +58,13 @@ def maximum_stage(state: State, index: int, node: Maximum, read: Combined) -> Co
     )
     alive, active = planar_maximum.rivals(ups, downs, contest.groups, contest.pairs)
     parents = np.arange(mesh.cells)
-    values = np.ascontiguousarray(z[:, contest.entries])
     bits, cuts = ups, any_change(signs)
+    made: Cut | None = None
     single = np.setdiff1d(np.arange(len(contest.code)), contest.varied)
     state.shed(read, contest.code[single])
     if cuts:
         made = cut(mesh, functions, signs, index, state.exact, active)
         parents, bits = made.parents, made.codes
-        values = extended(values, made)
         room = 0 if state.basis.direct else len(contest.varied)
         state.grow(made, read, room)
     won = planar_maximum.winners(parents, bits, alive, contest.groups, contest.pairs)
@@ -76,13 +78,24 @@ def maximum_stage(state: State, index: int, node: Maximum, read: Combined) -> Co
             node=index,
             code=contest.code.astype(np.int32),
             varied=contest.varied,
-            winners=contest.entries.astype(np.int32)[won],
+            winners=_numbered(won, contest),
+            entries=contest.entries.astype(np.int32),
+            groups=contest.groups[:-1],
             parents=parents if cuts else None,
         )
     )
     if state.basis.direct:
         return _direct_value(node, read)
-    return _value(state, node, read, contest, values, limits)
+    return _value(state, node, read, contest, (z, limits), made)
+
+
+def _numbered(won: np.ndarray, contest: _Contest) -> np.ndarray:
+    """Return winners as numbers within their groups, in one byte where enough."""
+    largest = int(np.diff(contest.groups).max(initial=0))
+    kind = np.uint8 if largest <= 256 else np.int32
+    for place in range(won.shape[1]):
+        won[:, place] -= contest.groups[place]
+    return won.astype(kind)
 
 
 def _direct_value(node: Maximum, read: Combined) -> Combined:
@@ -191,26 +204,42 @@ def _joined(
     return joined, kept
 
 
+def _features(
+    contest: _Contest, z: np.ndarray, made: Cut | None, out: np.ndarray
+) -> None:
+    """Write the largest entry of every group that varies, at the vertices."""
+    groups, per = contest.groups, max(_NUMBERS // max(len(out), 1), 1)
+    start = 0
+    while start < len(contest.varied):
+        stop = int(np.searchsorted(groups, groups[start] + per, side="right")) - 1
+        stop = max(stop, start + 1)
+        values = z[:, contest.entries[groups[start] : groups[stop]]]
+        values = values if made is None else extended(values, made)
+        places = groups[start:stop] - groups[start]
+        np.maximum.reduceat(values, places, axis=1, out=out[:, start:stop])
+        start = stop
+
+
 def _value(
     state: State,
     node: Maximum,
     read: Combined,
     contest: _Contest,
-    values: np.ndarray,
-    limits: np.ndarray,
+    at_vertices: tuple[np.ndarray, np.ndarray],
+    made: Cut | None,
 ) -> Combined:
     """Return the maximum; groups that vary become basis functions."""
+    z, limits = at_vertices
     basis, varied = state.basis, contest.varied
     before = basis.size
     starts = contest.groups[:-1]
     if len(varied):
-        features = np.maximum.reduceat(values, starts, axis=1)
         rounding, steep = (
             np.maximum.reduceat(row[contest.entries], starts) for row in limits
         )
         if basis.values.shape[1] == before:
             basis.widen(len(varied))
-        basis.values[:, before:] = features
+        _features(contest, z, made, basis.values[:, before:])
         basis.extend(rounding, steep, float(state.mesh.errors.max()))
     kept = read.parts.shape[0]
     code = torch.from_numpy(contest.code)

@@ -1,6 +1,6 @@
 """What one nonlinear node does on the cells of a slice."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from relulens.numerics.kernels import planar
 from relulens.regions.slice_basis import Basis, Combined
 from relulens.regions.slice_cut import Cut, Functions, Signs, cut, vertex_signs
 from relulens.regions.slice_exact import ExactSigns
-from relulens.regions.slice_mesh import Integers, Mesh, Words
+from relulens.regions.slice_mesh import Integers, Mesh, Origin, Words, compacted
 
 _ONE = np.uint64(1)
 
@@ -26,7 +26,9 @@ class Stage:
         code: Codes where they are the same on all cells [size].
         varied: Flat positions of the entries whose code varies.
         bits: Their codes on the cells, as bitsets (two slopes).
-        winners: Their codes on the cells, as flat positions (a maximum).
+        winners: Their codes on the cells, as numbers within their groups (a maximum).
+        entries: Flat positions of the entries that can win, group after group.
+        groups: Where each group starts in ``entries``.
         parents: The cell before this node of every cell after it; nothing if it cut
             nothing.
     """
@@ -35,7 +37,9 @@ class Stage:
     code: Integers
     varied: Integers
     bits: Words | None = None
-    winners: Integers | None = None
+    winners: NDArray[np.integer] | None = None
+    entries: NDArray[np.integer] | None = None
+    groups: Integers | None = None
     parents: Integers | None = None
 
     def codes(self, cell: int) -> Integers:
@@ -44,8 +48,8 @@ class Stage:
         if self.bits is not None and len(self.varied):
             flags = np.unpackbits(self.bits[cell].view(np.uint8), bitorder="little")
             code[self.varied] = flags[: len(self.varied)]
-        if self.winners is not None and len(self.varied):
-            code[self.varied] = self.winners[cell]
+        if self.entries is not None and len(self.varied):
+            code[self.varied] = self.entries[self.groups + self.winners[cell]]
         return code
 
 
@@ -84,6 +88,15 @@ class State:
             self.basis.values = np.zeros((len(made.mesh.places), 0))
         else:
             self.basis.extend_rows(extended(self.basis.values, made, room))
+
+    def close(self) -> None:
+        """Forget what only further cuts need."""
+        none = np.zeros(0, np.int64)
+        self.values.clear()
+        self.basis.values = np.zeros((0, self.basis.size))
+        self.exact.forget()
+        nowhere = Origin(first=none, second=none, node=none, unit=none, other=none)
+        self.mesh = replace(compacted(self.mesh), origin=nowhere)
 
     def shed(self, read: Combined, kept: Integers) -> None:
         """Forget functions that only other entries of a value need.

@@ -61,7 +61,7 @@ class Walk:
                 return
             last = place == len(order) - 1
             if self._step(state, order[place], last=last) and not last:
-                per = self._per(state)
+                per = self._per(state, order[place + 1 :])
                 if per is not None:
                     for part in parts_of(state, per, self.seams):
                         yield from self._from(part, order, place + 1)
@@ -76,9 +76,9 @@ class Walk:
             self.stopped = True
         return self.stopped
 
-    def _per(self, state: State) -> int | None:
+    def _per(self, state: State, after: list[int]) -> int | None:
         """Return into how many cells a part the state is to be divided, if at all."""
-        widest = max(math.prod(node.shape) for node in self.region.nodes.values())
+        widest = max(math.prod(self.region.nodes[index].shape) for index in after)
         vertices, cells = len(state.mesh.places), state.mesh.cells
         row = 8 * (widest + state.basis.size)
         limit = _PART if state.basis.direct else _WHOLE
