@@ -88,7 +88,7 @@ def by_programs(repeat: int) -> dict[str, object]:
     for seed, sizes, most in (
         (18, (8, 12, 12, 1), None),
         (0, (10, 24, 24, 1), 100_000),
-        (0, (12, 16, 16, 1), None),
+        (0, (12, 16, 16, 1), 100_000),
         (0, (16, 20, 20, 1), 100_000),
     ):
         network = initial(seed, *sizes)
