@@ -85,46 +85,50 @@ if TYPE_CHECKING:
     from relulens.reversal.likeness import random_likeness as random_likeness
     from relulens.reversal.reverse import generate as generate
     from relulens.reversal.reverse import reversal as reversal
-    from relulens.robustness.attack import Attack as Attack
-    from relulens.robustness.attack_curve import AttackCurve as AttackCurve
-    from relulens.robustness.attack_curve import attack_curve as attack_curve
+    from relulens.robustness.attacks.attack import Attack as Attack
+    from relulens.robustness.attacks.curve import AttackCurve as AttackCurve
+    from relulens.robustness.attacks.curve import attack_curve as attack_curve
+    from relulens.robustness.attacks.linear_program import (
+        LinearProgramAttack as LinearProgramAttack,
+    )
+    from relulens.robustness.attacks.linear_program import (
+        linear_program_attack as linear_program_attack,
+    )
+    from relulens.robustness.attacks.sparse import sparse_attack as sparse_attack
     from relulens.robustness.certified_accuracy import (
         CertifiedAccuracy as CertifiedAccuracy,
     )
     from relulens.robustness.certified_accuracy import (
         certified_accuracy as certified_accuracy,
     )
-    from relulens.robustness.certified_radius import CertifiedRadius as CertifiedRadius
-    from relulens.robustness.certified_radius import (
-        certified_radius as certified_radius,
-    )
     from relulens.robustness.check_property import PropertyVerdict as PropertyVerdict
     from relulens.robustness.check_property import check_property as check_property
-    from relulens.robustness.linear_program_attack import (
-        LinearProgramAttack as LinearProgramAttack,
+    from relulens.robustness.lipschitz.bracket import LipschitzBounds as LipschitzBounds
+    from relulens.robustness.lipschitz.bracket import (
+        lipschitz_bounds as lipschitz_bounds,
     )
-    from relulens.robustness.linear_program_attack import (
-        linear_program_attack as linear_program_attack,
+    from relulens.robustness.lipschitz.local import local_lipschitz as local_lipschitz
+    from relulens.robustness.lipschitz.slope_maximum import SlopeMaximum as SlopeMaximum
+    from relulens.robustness.lipschitz.slope_maximum import (
+        slope_maximum as slope_maximum,
     )
-    from relulens.robustness.lipschitz import LipschitzBounds as LipschitzBounds
-    from relulens.robustness.lipschitz import lipschitz_bounds as lipschitz_bounds
-    from relulens.robustness.local_lipschitz import local_lipschitz as local_lipschitz
     from relulens.robustness.output_bounds import OutputBounds as OutputBounds
     from relulens.robustness.output_bounds import output_bounds as output_bounds
+    from relulens.robustness.radius.certified import CertifiedRadius as CertifiedRadius
+    from relulens.robustness.radius.certified import (
+        certified_radius as certified_radius,
+    )
     from relulens.robustness.sensitivity import Sensitivity as Sensitivity
     from relulens.robustness.sensitivity import sensitivity as sensitivity
-    from relulens.robustness.slope_maximum import SlopeMaximum as SlopeMaximum
-    from relulens.robustness.slope_maximum import slope_maximum as slope_maximum
-    from relulens.robustness.sparse_attack import sparse_attack as sparse_attack
     from relulens.survey.survey import survey as survey
 
 # Public name -> the module it lives in; loaded on first use, because torch is slow.
 _HOMES: dict[str, str] = {
-    "Attack": "relulens.robustness.attack",
-    "AttackCurve": "relulens.robustness.attack_curve",
+    "Attack": "relulens.robustness.attacks.attack",
+    "AttackCurve": "relulens.robustness.attacks.curve",
     "Box": "relulens.graph.domain",
     "CertifiedAccuracy": "relulens.robustness.certified_accuracy",
-    "CertifiedRadius": "relulens.robustness.certified_radius",
+    "CertifiedRadius": "relulens.robustness.radius.certified",
     "Equilibrium": "relulens.implicit.equilibrium",
     "FrameReconstruction": "relulens.preimage.frame_reconstruction",
     "GenerativeModel": "relulens.reversal.generative",
@@ -132,8 +136,8 @@ _HOMES: dict[str, str] = {
     "ImplicitModel": "relulens.implicit.model",
     "Injectivity": "relulens.preimage.injectivity",
     "Limits": "relulens.bounds.program_bounds",
-    "LinearProgramAttack": "relulens.robustness.linear_program_attack",
-    "LipschitzBounds": "relulens.robustness.lipschitz",
+    "LinearProgramAttack": "relulens.robustness.attacks.linear_program",
+    "LipschitzBounds": "relulens.robustness.lipschitz.bracket",
     "Network": "relulens.graph.network",
     "OutputBounds": "relulens.robustness.output_bounds",
     "Partition": "relulens.regions.partition",
@@ -145,17 +149,17 @@ _HOMES: dict[str, str] = {
     "PropertyVerdict": "relulens.robustness.check_property",
     "RectifyingBias": "relulens.preimage.rectifying_bias",
     "Sensitivity": "relulens.robustness.sensitivity",
-    "SlopeMaximum": "relulens.robustness.slope_maximum",
+    "SlopeMaximum": "relulens.robustness.lipschitz.slope_maximum",
     "Tolerances": "relulens.graph.tolerances",
     "Twin": "relulens.preimage.twin",
     "WellPosedness": "relulens.implicit.wellposedness",
     "activation_pattern": "relulens.local.pattern",
     "add": "relulens.implicit.composition",
-    "attack_curve": "relulens.robustness.attack_curve",
+    "attack_curve": "relulens.robustness.attacks.curve",
     "boundary_distance": "relulens.local.boundary",
     "cascade": "relulens.implicit.composition",
     "certified_accuracy": "relulens.robustness.certified_accuracy",
-    "certified_radius": "relulens.robustness.certified_radius",
+    "certified_radius": "relulens.robustness.radius.certified",
     "check_property": "relulens.robustness.check_property",
     "convexity": "relulens.regions.convexity",
     "describe": "relulens.graph.describe",
@@ -169,12 +173,12 @@ _HOMES: dict[str, str] = {
     "generate": "relulens.reversal.reverse",
     "implicit_model": "relulens.implicit.conversion",
     "injectivity": "relulens.preimage.injectivity",
-    "linear_program_attack": "relulens.robustness.linear_program_attack",
+    "linear_program_attack": "relulens.robustness.attacks.linear_program",
     "linear_regions": "relulens.regions.enumeration",
-    "lipschitz_bounds": "relulens.robustness.lipschitz",
+    "lipschitz_bounds": "relulens.robustness.lipschitz.bracket",
     "load": "relulens.importers.load",
     "local_affine_map": "relulens.local.affine_map",
-    "local_lipschitz": "relulens.robustness.local_lipschitz",
+    "local_lipschitz": "relulens.robustness.lipschitz.local",
     "max_affine": "relulens.regions.max_affine",
     "multiply": "relulens.implicit.composition",
     "omnidirectionality": "relulens.preimage.omnidirectionality",
@@ -202,8 +206,8 @@ _HOMES: dict[str, str] = {
     "sensitivity": "relulens.robustness.sensitivity",
     "singular_values": "relulens.local.spectrum",
     "slice_partition": "relulens.regions.slice",
-    "slope_maximum": "relulens.robustness.slope_maximum",
-    "sparse_attack": "relulens.robustness.sparse_attack",
+    "slope_maximum": "relulens.robustness.lipschitz.slope_maximum",
+    "sparse_attack": "relulens.robustness.attacks.sparse",
     "stability": "relulens.preimage.stability",
     "survey": "relulens.survey.survey",
     "templates": "relulens.local.templates",

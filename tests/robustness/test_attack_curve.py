@@ -8,8 +8,8 @@ from relulens import plot
 from relulens.graph.domain import Box
 from relulens.graph.evaluate import evaluate
 from relulens.importers.layers import from_layers
-from relulens.robustness.attack_curve import attack_curve
-from relulens.robustness.sparse_attack import sparse_attack
+from relulens.robustness.attacks.curve import attack_curve
+from relulens.robustness.attacks.sparse import sparse_attack
 
 
 def attacked():

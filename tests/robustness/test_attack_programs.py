@@ -12,7 +12,7 @@ from relulens.errors import InvalidArgumentError, NotPolyhedralError, ShapeError
 from relulens.graph.domain import Box
 from relulens.importers.layers import from_layers
 from relulens.numerics.sparse_programs import SparseProgram
-from relulens.robustness.linear_program_attack import linear_program_attack
+from relulens.robustness.attacks.linear_program import linear_program_attack
 
 UNIT = Box(0, 1)
 LAYERS = [

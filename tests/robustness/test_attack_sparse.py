@@ -10,7 +10,7 @@ from oracles import replayed
 from relulens.errors import InvalidArgumentError, NotFiniteError, ShapeError
 from relulens.graph.domain import Box
 from relulens.importers.layers import from_layers
-from relulens.robustness.sparse_attack import sparse_attack
+from relulens.robustness.attacks.sparse import sparse_attack
 
 UNIT = Box(0, 1)
 

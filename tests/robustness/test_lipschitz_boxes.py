@@ -9,8 +9,8 @@ from lipschitz_oracle import NORMS, ORDERS, random_layers
 
 import relulens as rl
 from relulens.graph.domain import Box
-from relulens.robustness.lipschitz import _problem
-from relulens.robustness.lipschitz_boxes import evaluated, row_norm_bounds
+from relulens.robustness.lipschitz.boxes import evaluated, row_norm_bounds
+from relulens.robustness.lipschitz.bracket import _problem
 
 
 def slopes_of_all_choices(layers, on, open_):

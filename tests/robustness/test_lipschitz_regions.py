@@ -10,7 +10,7 @@ import relulens as rl
 from relulens.errors import InvalidArgumentError
 from relulens.graph.domain import Box
 from relulens.regions.enumeration import linear_regions
-from relulens.robustness import lipschitz_search
+from relulens.robustness.lipschitz import search as lipschitz_search
 
 
 @pytest.mark.parametrize("norm", NORMS)

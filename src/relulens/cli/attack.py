@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from relulens.data.data_set import DataSet
     from relulens.graph.network import Network
-    from relulens.robustness.attack import Attack
+    from relulens.robustness.attacks.attack import Attack
 
 Method: TypeAlias = Literal["region", "sensitivity", "linear-program"]
 BATCH = 64
@@ -236,8 +236,8 @@ def _found(
     start: int,
     done: Callable[[int, int], None],
 ) -> "tuple[Attack, Rows]":
-    from relulens.robustness.linear_program_attack import linear_program_attack
-    from relulens.robustness.sparse_attack import sparse_attack
+    from relulens.robustness.attacks.linear_program import linear_program_attack
+    from relulens.robustness.attacks.sparse import sparse_attack
 
     if wish.method == "linear-program":
         solved = linear_program_attack(

@@ -27,14 +27,14 @@ from relulens.report.sections.robustness_figures import (
     sensitivity_figure,
     worst_figure,
 )
-from relulens.robustness.attack import Attack
+from relulens.robustness.attacks.attack import Attack
+from relulens.robustness.attacks.sparse import sparse_attack
 from relulens.robustness.certified_accuracy import (
     CertifiedAccuracy,
     certified_accuracy,
 )
 from relulens.robustness.output_bounds import BoundsMethod
 from relulens.robustness.sensitivity import Sensitivity, sensitivity
-from relulens.robustness.sparse_attack import sparse_attack
 from relulens.survey.cost import multiplications
 
 SECONDS = 45.0

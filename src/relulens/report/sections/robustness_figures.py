@@ -20,8 +20,8 @@ from relulens.report.page.pictures import (
 from relulens.report.section import Figure
 from relulens.report.sections.examples import scale_of
 from relulens.report.sections.phrases import class_name
-from relulens.robustness.attack import Attack
-from relulens.robustness.attack_curve import AttackCurve, attack_curve
+from relulens.robustness.attacks.attack import Attack
+from relulens.robustness.attacks.curve import AttackCurve, attack_curve
 from relulens.robustness.certified_accuracy import CertifiedAccuracy
 from relulens.robustness.sensitivity import Sensitivity
 

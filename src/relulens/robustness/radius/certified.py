@@ -15,20 +15,20 @@ from relulens.graph.convert import converted
 from relulens.graph.domain import Box, as_box
 from relulens.graph.network import Network
 from relulens.graph.polyhedral import Polyhedral, polyhedral
-from relulens.robustness.certified_radius_attack import (
+from relulens.robustness.lipschitz.operator_norms import Norm, checked_norm
+from relulens.robustness.radius.attack import (
     distance,
     nearby_change,
     verified,
 )
-from relulens.robustness.certified_radius_bounds import certified_lower
-from relulens.robustness.certified_radius_distance import Polyhedron, row_norms
-from relulens.robustness.certified_radius_margins import (
+from relulens.robustness.radius.bounds import certified_lower
+from relulens.robustness.radius.distance import Polyhedron, row_norms
+from relulens.robustness.radius.margins import (
     checked_labels,
     decision,
     predicted,
 )
-from relulens.robustness.certified_radius_walk import EDGE, Question, Walk
-from relulens.robustness.operator_norms import Norm, checked_norm
+from relulens.robustness.radius.walk import EDGE, Question, Walk
 
 METHODS = ("walk", "bounds")
 

@@ -14,13 +14,13 @@ from relulens.graph.convert import converted
 from relulens.graph.domain import Box, as_box
 from relulens.graph.network import Network
 from relulens.graph.polyhedral import polyhedral
-from relulens.robustness.lipschitz_climb import Steepest
-from relulens.robustness.lipschitz_problem import Problem, absolute_maps
-from relulens.robustness.lipschitz_search import Search
-from relulens.robustness.operator_norms import (
+from relulens.robustness.lipschitz.climb import Steepest
+from relulens.robustness.lipschitz.operator_norms import (
     Norm,
     checked_norm,
 )
+from relulens.robustness.lipschitz.problem import Problem, absolute_maps
+from relulens.robustness.lipschitz.search import Search
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -9,8 +9,8 @@ from relulens.graph.absolute import absolute
 from relulens.graph.blocks import blocks
 from relulens.graph.interval import interval
 from relulens.graph.network import Network
-from relulens.robustness.attack import logits, margins
-from relulens.robustness.attack_question import AttackQuestion
+from relulens.robustness.attacks.attack import logits, margins
+from relulens.robustness.attacks.question import AttackQuestion
 
 
 def sensitivity_rows(

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relulens.robustness.attack_field import Field
+from relulens.robustness.attacks.field import Field
 
 SIZES = (8, 16, 32, 64, 128, 256)
 """Sizes of the sets, in the order they are tried."""

@@ -9,12 +9,12 @@ from torch import Tensor
 from relulens.errors import InvalidArgumentError
 from relulens.graph.domain import Box
 from relulens.graph.network import Network
-from relulens.robustness.attack import Attack, checked, pending
-from relulens.robustness.attack_field import Field, field, tail
-from relulens.robustness.attack_question import AttackQuestion, attack_question
-from relulens.robustness.region_attack import Found, region_attack
-from relulens.robustness.region_values import piecewise_affine, walked_values
-from relulens.robustness.sensitivity_attack import sensitivity_changes
+from relulens.robustness.attacks.attack import Attack, checked, pending
+from relulens.robustness.attacks.field import Field, field, tail
+from relulens.robustness.attacks.question import AttackQuestion, attack_question
+from relulens.robustness.attacks.region import Found, region_attack
+from relulens.robustness.attacks.sensitive_entries import sensitivity_changes
+from relulens.robustness.attacks.values import piecewise_affine, walked_values
 
 SparseMethod: TypeAlias = Literal["region", "sensitivity"]
 METHODS: tuple[SparseMethod, ...] = ("region", "sensitivity")

@@ -13,8 +13,8 @@ from relulens.graph.freeze import Frozen, frozen_part
 from relulens.graph.nodes import Affine, Maximum, TwoSlope
 from relulens.graph.polyhedral import Polyhedral
 from relulens.local.redundancy import largest_ball
-from relulens.robustness.lipschitz_gates import Gates
-from relulens.robustness.lipschitz_problem import Problem
+from relulens.robustness.lipschitz.gates import Gates
+from relulens.robustness.lipschitz.problem import Problem
 
 THIN = 1e-9
 """Regions with a smaller radius, relative to the box, count as having no inside."""

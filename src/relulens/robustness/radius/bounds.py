@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from relulens.bounds.layer_bounds import layer_bounds
-from relulens.robustness.certified_radius_walk import Question
-from relulens.robustness.lipschitz_boxes import row_norm_bounds
-from relulens.robustness.lipschitz_problem import Problem, absolute_maps
+from relulens.robustness.lipschitz.boxes import row_norm_bounds
+from relulens.robustness.lipschitz.problem import Problem, absolute_maps
+from relulens.robustness.radius.walk import Question
 
 BATCH = 4
 """Boxes that are bounded at once."""

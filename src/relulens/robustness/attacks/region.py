@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from relulens.robustness.attack_field import Field
-from relulens.robustness.region_beams import arrived
-from relulens.robustness.region_reduction import fewer, shrunk
-from relulens.robustness.region_starts import overshoots, random_starts
+from relulens.robustness.attacks.beams import arrived
+from relulens.robustness.attacks.field import Field
+from relulens.robustness.attacks.reduction import fewer, shrunk
+from relulens.robustness.attacks.starts import overshoots, random_starts
 
 LEADS = 16
 """Changes kept for each rival because they gain most alone."""

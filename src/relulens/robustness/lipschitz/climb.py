@@ -7,7 +7,7 @@ from torch import Tensor
 
 from relulens.graph.tolerances import Tolerances
 from relulens.local.affine_map import local_affine_map
-from relulens.robustness.lipschitz_problem import Problem
+from relulens.robustness.lipschitz.problem import Problem
 
 BYTES = 64 << 20
 """Bytes that the slopes and values of one batch of points may take."""

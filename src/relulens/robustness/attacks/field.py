@@ -18,8 +18,8 @@ from relulens.graph.freeze import freeze, node_values
 from relulens.graph.network import Network
 from relulens.graph.nodes import Input
 from relulens.graph.tangent import adjoint
-from relulens.robustness.attack import margins
-from relulens.robustness.attack_question import AttackQuestion
+from relulens.robustness.attacks.attack import margins
+from relulens.robustness.attacks.question import AttackQuestion
 
 COLUMN_BYTES = 64 << 20
 """Most bytes of the columns of the first affine map."""

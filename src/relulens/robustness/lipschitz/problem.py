@@ -12,7 +12,7 @@ from relulens.graph.network import Network
 from relulens.graph.nodes import Affine
 from relulens.graph.polyhedral import Polyhedral
 from relulens.local.jacobian import pull
-from relulens.robustness.operator_norms import Norm, operator_norms
+from relulens.robustness.lipschitz.operator_norms import Norm, operator_norms
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

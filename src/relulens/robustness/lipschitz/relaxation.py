@@ -16,8 +16,8 @@ from torch import Tensor
 from relulens.graph.coupled_bounds import Bounds
 from relulens.graph.nodes import Affine, Maximum, TwoSlope
 from relulens.graph.polyhedral import Polyhedral
-from relulens.robustness.lipschitz_gates import Gates
-from relulens.robustness.lipschitz_slopes import SlopeBounds
+from relulens.robustness.lipschitz.gates import Gates
+from relulens.robustness.lipschitz.slopes import SlopeBounds
 
 
 def directional_bounds(

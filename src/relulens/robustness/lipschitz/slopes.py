@@ -12,7 +12,7 @@ from relulens.bounds.rounding import UNIT
 from relulens.graph.coupled_bounds import Bounds
 from relulens.graph.nodes import Affine, Maximum, Node, TwoSlope
 from relulens.graph.polyhedral import Polyhedral
-from relulens.robustness.lipschitz_gates import Gates
+from relulens.robustness.lipschitz.gates import Gates
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from relulens.graph.freeze import node_values
 from relulens.graph.network import Network
-from relulens.robustness.attack_question import AttackQuestion
+from relulens.robustness.attacks.question import AttackQuestion
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

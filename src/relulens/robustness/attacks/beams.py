@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from relulens.robustness.attack_field import Field
+from relulens.robustness.attacks.field import Field
 
 CANDIDATES = 40
 """Changes that a beam evaluates at a time."""

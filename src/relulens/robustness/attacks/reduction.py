@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from relulens.robustness.attack_field import Field
-from relulens.robustness.region_beams import joined
+from relulens.robustness.attacks.beams import joined
+from relulens.robustness.attacks.field import Field
 
 GAINING = 16
 """Changes tried in the place of two, for each of two rivals."""

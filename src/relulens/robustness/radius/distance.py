@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from relulens.numerics.linear_programs import Inequalities
 from relulens.numerics.projection import nearest_point
-from relulens.robustness.operator_norms import Norm
+from relulens.robustness.lipschitz.operator_norms import Norm
 
 _STEPS = 1e3
 """Longest step in the solver's units: its tolerance is 1e-7 of one."""

@@ -14,10 +14,10 @@ from relulens.graph.blocks import blocks
 from relulens.graph.domain import Box
 from relulens.graph.network import Network
 from relulens.graph.polyhedral import polyhedral
-from relulens.robustness.attack import Attack, checked, logits, margins, pending
-from relulens.robustness.attack_program import AttackProgram, Faces
-from relulens.robustness.attack_question import AttackQuestion, attack_question
-from relulens.robustness.attack_ranges import Ranges
+from relulens.robustness.attacks.attack import Attack, checked, logits, margins, pending
+from relulens.robustness.attacks.program import AttackProgram, Faces
+from relulens.robustness.attacks.question import AttackQuestion, attack_question
+from relulens.robustness.attacks.ranges import Ranges
 
 RIVALS = 3
 """Classes that an attack without a target is led to, the nearest ones."""

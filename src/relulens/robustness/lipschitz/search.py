@@ -12,11 +12,11 @@ from relulens.graph.domain import Box
 from relulens.graph.freeze import Frozen
 from relulens.graph.nodes import TwoSlope
 from relulens.regions.enumeration import linear_regions
-from relulens.robustness.lipschitz_boxes import Evaluated, evaluated
-from relulens.robustness.lipschitz_climb import Steepest, batch, climb, drawn
-from relulens.robustness.lipschitz_gates import Gates
-from relulens.robustness.lipschitz_patterns import THIN, inside, patterns
-from relulens.robustness.lipschitz_problem import Problem
+from relulens.robustness.lipschitz.boxes import Evaluated, evaluated
+from relulens.robustness.lipschitz.climb import Steepest, batch, climb, drawn
+from relulens.robustness.lipschitz.gates import Gates
+from relulens.robustness.lipschitz.patterns import THIN, inside, patterns
+from relulens.robustness.lipschitz.problem import Problem
 
 BISECTED = 6
 """Most free entries of the input for which boxes are bisected; else signs are split."""

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from relulens.robustness.attack import Attack
+from relulens.robustness.attacks.attack import Attack
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -47,7 +47,7 @@ def attack_curve(attack: Attack, /, *, most: int | None = None) -> AttackCurve:
     Example:
         >>> from relulens.graph.domain import Box
         >>> from relulens.importers.layers import from_layers
-        >>> from relulens.robustness.sparse_attack import sparse_attack
+        >>> from relulens.robustness.attacks.sparse import sparse_attack
         >>> layers = [([[1.0, 2.0]], [0.0]), ([[1.0], [-1.0]], [0.0, 2.5])]
         >>> found = sparse_attack(from_layers(layers), [[0.0, 0.5]], domain=Box(0, 1))
         >>> attack_curve(found).accuracy.tolist()

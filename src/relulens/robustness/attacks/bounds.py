@@ -9,7 +9,7 @@ from torch import Tensor
 from relulens.bounds.layer_bounds import layer_bounds
 from relulens.graph.blocks import Blocks
 from relulens.graph.nodes import TwoSlope
-from relulens.robustness.attack_ranges import Ranges
+from relulens.robustness.attacks.ranges import Ranges
 
 DENSE_BYTES = 256 << 20
 """Most bytes of a first layer's matrix whose rows are sorted."""

@@ -19,15 +19,15 @@ from relulens.errors import SolverError
 from relulens.graph.freeze import Frozen, freeze
 from relulens.graph.network import Network
 from relulens.graph.polyhedral import Polyhedral
-from relulens.robustness.certified_radius_distance import (
+from relulens.robustness.lipschitz.operator_norms import Norm
+from relulens.robustness.lipschitz.patterns import affine_forms, flips, inequalities
+from relulens.robustness.radius.distance import (
     Polyhedron,
     length,
     row_norms,
     shortest_step,
 )
-from relulens.robustness.certified_radius_margins import Decision
-from relulens.robustness.lipschitz_patterns import affine_forms, flips, inequalities
-from relulens.robustness.operator_norms import Norm
+from relulens.robustness.radius.margins import Decision
 
 EDGE = 1e-9
 """Relative error that the distances of programs are trusted to keep."""

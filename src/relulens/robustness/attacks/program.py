@@ -24,8 +24,8 @@ from relulens.graph.blocks import Blocks
 from relulens.graph.freeze import node_values
 from relulens.graph.nodes import Maximum, TwoSlope
 from relulens.numerics.sparse_programs import SparseProgram
-from relulens.robustness.attack_bounds import argument_bounds
-from relulens.robustness.attack_ranges import Ranges
+from relulens.robustness.attacks.bounds import argument_bounds
+from relulens.robustness.attacks.ranges import Ranges
 
 Faces: TypeAlias = Literal["triangle", "source"]
 Vector: TypeAlias = NDArray[np.float64]

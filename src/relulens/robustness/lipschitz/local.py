@@ -8,7 +8,11 @@ from relulens.graph.convert import converted
 from relulens.graph.network import Network
 from relulens.graph.polyhedral import polyhedral
 from relulens.local.affine_map import local_affine_map
-from relulens.robustness.operator_norms import Norm, checked_norm, operator_norms
+from relulens.robustness.lipschitz.operator_norms import (
+    Norm,
+    checked_norm,
+    operator_norms,
+)
 
 ENTRIES = 1 << 24
 """Entries of the slopes that are held at once."""

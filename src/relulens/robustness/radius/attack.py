@@ -6,8 +6,8 @@ from torch import Tensor
 
 from relulens.graph.freeze import freeze
 from relulens.local.jacobian import pull
-from relulens.robustness.certified_radius_walk import Question
-from relulens.robustness.operator_norms import Norm
+from relulens.robustness.lipschitz.operator_norms import Norm
+from relulens.robustness.radius.walk import Question
 
 STEPS = 30
 """Steps to the boundary before an attack is given up."""

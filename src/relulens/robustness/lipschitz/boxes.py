@@ -10,11 +10,14 @@ from torch import Tensor
 
 from relulens.bounds.layer_bounds import LayerBounds, layer_bounds
 from relulens.graph.nodes import Affine, Input, Maximum, TwoSlope
-from relulens.robustness.lipschitz_gates import Gates, gates
-from relulens.robustness.lipschitz_problem import Problem
-from relulens.robustness.lipschitz_relaxation import directional_bounds
-from relulens.robustness.lipschitz_slopes import SlopeBounds, slope_bounds
-from relulens.robustness.operator_norms import operator_norm_bounds, operator_norms
+from relulens.robustness.lipschitz.gates import Gates, gates
+from relulens.robustness.lipschitz.operator_norms import (
+    operator_norm_bounds,
+    operator_norms,
+)
+from relulens.robustness.lipschitz.problem import Problem
+from relulens.robustness.lipschitz.relaxation import directional_bounds
+from relulens.robustness.lipschitz.slopes import SlopeBounds, slope_bounds
 
 SIGNED = 6
 """Most free entries, or outputs, for which all signs of a direction are tried."""

@@ -15,8 +15,8 @@ from relulens.graph.nodes import Coupled, Smooth
 from relulens.graph.tangent import tangent
 from relulens.local.polytope import region_polytope
 from relulens.numerics.linear_programs import Inequalities
-from relulens.robustness.attack import logits, margins
-from relulens.robustness.attack_question import AttackQuestion
+from relulens.robustness.attacks.attack import logits, margins
+from relulens.robustness.attacks.question import AttackQuestion
 
 STEPS = 4
 """Regions that are walked through."""

@@ -8,8 +8,8 @@ from torch import Tensor
 from relulens.errors import InvalidArgumentError
 from relulens.regions.linear_regions import LinearRegions
 from relulens.regions.partition import Partition
-from relulens.robustness.local_lipschitz import local_lipschitz
-from relulens.robustness.operator_norms import Norm, checked_norm
+from relulens.robustness.lipschitz.local import local_lipschitz
+from relulens.robustness.lipschitz.operator_norms import Norm, checked_norm
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

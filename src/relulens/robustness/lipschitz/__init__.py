@@ -1,0 +1,1 @@
+"""How large a network's slope can get."""
