@@ -16,8 +16,8 @@ class SliceCertificate:
         cells: Number of cells.
         negative_areas: Cells whose area comes out negative, as their corners are
             closer together than their rounding.
-        unmatched_edges: Edges between parts that the two sides cut differently;
-            counted if complete, as else one side may be finished in part.
+        unmatched_edges: Edges between parts that the two sides cut differently, where
+            both are finished.
         exact_signs: Signs that rounding left open and that were decided exactly.
         undecided_signs: Signs that rounding left open and time did not allow to decide.
         proved_signs: Whether all other signs are beyond a proved bound on rounding,

@@ -79,7 +79,7 @@ def partition_of(
         edges=len(whole.edges),
         cells=len(areas),
         negative_areas=int((areas < 0).sum()),
-        unmatched_edges=whole.unmatched if complete else 0,
+        unmatched_edges=whole.unmatched,
         exact_signs=spent.decided,
         undecided_signs=spent.undecided,
         proved_signs=all(state.basis.proved for state in states),

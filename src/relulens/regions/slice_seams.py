@@ -121,10 +121,41 @@ def _matched(whole: Joined) -> tuple[Integers, Integers, int, int]:
     rights = np.bincount(group[side == 1], minlength=size)
     good = (lefts == rights)[group]
     lonely = ((lefts == 0) | (rights == 0))[group]
-    unmatched = int((~good & ~lonely).sum())
-    return (
-        on[good & (side == 0)],
-        on[good & (side == 1)],
-        int(lonely.sum()),
-        unmatched,
-    )
+    pairs, alone, unmatched = [on[good & (side == 0)]], int(lonely.sum()), 0
+    others = [on[good & (side == 1)]]
+    for wrong in np.unique(group[~good & ~lonely]):
+        here = group == wrong
+        # A side may be finished in part only: what faces each other must agree.
+        found = _facing(whole, on[here & (side == 0)], on[here & (side == 1)])
+        pairs.append(found[0])
+        others.append(found[1])
+        alone += found[2]
+        unmatched += found[3]
+    return np.concatenate(pairs), np.concatenate(others), alone, unmatched
+
+
+def _facing(
+    whole: Joined, left: Integers, right: Integers
+) -> tuple[Integers, Integers, int, int]:
+    """Return pairs of edges of one seam that face each other, and what does not.
+
+    Args:
+        whole: The parts.
+        left: Edges of the seam on its left, sorted along it.
+        right: Those on its right.
+
+    Returns:
+        Paired edges left and right; edges that face nothing; edges that face another
+        cut.
+    """
+    ends = whole.places[whole.edges]
+    along = ends[left[0], 1] - ends[left[0], 0]
+    one, two = ends[left] @ along, ends[right] @ along
+    facing = np.searchsorted(two[:, 0], one.mean(1)) - 1
+    back = np.searchsorted(one[:, 0], two.mean(1)) - 1
+    met = (facing >= 0) & (one.mean(1) < two[facing, 1])
+    met_back = (back >= 0) & (two.mean(1) < one[back, 1])
+    mutual = met & met_back[facing] & (back[facing] == np.arange(len(left)))
+    alone = int((~met).sum() + (~met_back).sum())
+    apart = int(met.sum() + met_back.sum() - 2 * mutual.sum())
+    return left[mutual], right[facing[mutual]], alone, apart

@@ -9,6 +9,9 @@ from relulens.graph.tolerances import Tolerances
 from relulens.local.pattern import activation_pattern
 from relulens.regions.partition import Partition
 
+_TOGETHER = 1024
+"""Cells whose centres are evaluated together."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceVerification:
@@ -40,7 +43,7 @@ def verified(
     partition: Partition,
     /,
     *,
-    most: int = 2000,
+    most: int | None = 2000,
     seed: int = 0,
     tol: Tolerances = Tolerances(),  # noqa: B008
 ) -> SliceVerification:
@@ -49,6 +52,7 @@ def verified(
     Args:
         partition: The partition.
         most: Cells, and edges, that are looked at; drawn at random if there are more.
+            Nothing means all of them.
         seed: Of the draw.
         tol: ``feasible`` is the part of the domain's size below which a cell is thin.
 
@@ -57,7 +61,7 @@ def verified(
     """
     generator = np.random.default_rng(seed)
     chosen = _drawn(generator, partition.count, most)
-    wide = np.array([_width(partition, int(i)) for i in chosen])
+    wide = _widths(partition, chosen)
     size = float((partition.domain.amax(0) - partition.domain.amin(0)).max())
     sure = chosen[wide > tol.feasible * size]
     other = _differing(partition, sure)
@@ -84,31 +88,36 @@ def verified(
     )
 
 
-def _drawn(generator: np.random.Generator, count: int, most: int) -> np.ndarray:
-    if count <= most:
+def _drawn(generator: np.random.Generator, count: int, most: int | None) -> np.ndarray:
+    if most is None or count <= most:
         return np.arange(count)
     return np.sort(generator.choice(count, most, replace=False))
 
 
-def _width(partition: Partition, cell: int) -> float:
-    """Return a lower bound on how far a cell's centre is from its border."""
-    corners = partition.polygon(cell).numpy()
-    along = np.roll(corners, -1, axis=0) - corners
-    toward = partition.centres[cell].numpy() - corners
+def _widths(partition: Partition, cells: np.ndarray) -> np.ndarray:
+    """Return lower bounds on how far cells' centres are from their borders."""
+    offsets, corners = partition.offsets.numpy(), partition.indices.numpy()
+    places, centres = partition.vertices.numpy(), partition.centres.numpy()
+    following = np.arange(1, len(corners) + 1)
+    following[offsets[1:] - 1] = offsets[:-1]
+    start = places[corners]
+    along = places[corners[following]] - start
+    toward = np.repeat(centres, np.diff(offsets), axis=0) - start
     cross = along[:, 0] * toward[:, 1] - along[:, 1] * toward[:, 0]
-    lengths = np.hypot(along[:, 0], along[:, 1])
-    return float((cross / np.maximum(lengths, np.finfo(float).tiny)).min())
+    far = cross / np.maximum(np.hypot(*along.T), np.finfo(float).tiny)
+    return np.minimum.reduceat(far, offsets[:-1])[cells] if len(cells) else far[:0]
 
 
 def _differing(partition: Partition, cells: np.ndarray) -> int:
-    if not len(cells):
-        return 0
-    points = partition.plane.points(partition.centres[torch.from_numpy(cells)])
-    seen = activation_pattern(partition.network, points)
+    """Return how many cells have another pattern than the network at their centre."""
     wrong = 0
-    for place, cell in enumerate(cells.tolist()):
-        stored = partition.pattern(cell)
-        wrong += any(bool((stored[n][0] != seen[n][place]).any()) for n in stored)
+    for start in range(0, len(cells), _TOGETHER):
+        part = cells[start : start + _TOGETHER]
+        points = partition.plane.points(partition.centres[torch.from_numpy(part)])
+        seen = activation_pattern(partition.network, points)
+        for place, cell in enumerate(part.tolist()):
+            stored = partition.pattern(cell)
+            wrong += any(bool((stored[n][0] != seen[n][place]).any()) for n in stored)
     return wrong
 
 
