@@ -1,6 +1,8 @@
 """One cut of a slice's cells by functions that are affine on each of them."""
 
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,7 +152,9 @@ def cut(
     return _finished(made, cuts, mesh_origin_of(made, functions, origin)[0])
 
 
-def mesh_origin_of(made: tuple, functions: Functions, origin: Origin) -> list[Origin]:
+def mesh_origin_of(
+    made: tuple[Any, ...], functions: Functions, origin: Origin
+) -> list[Origin]:
     """Return how all vertices were made, those inside cells included."""
     unit = made[5]
     inner = Origin(
@@ -283,10 +287,11 @@ def _order_exactly(
         exact.spent.undecided += len(doubts)
         return
     for run in np.split(doubts, np.flatnonzero(np.diff(doubts) > 1) + 1):
-        ends = tuple(int(v) for v in mesh.edges[edge[run[0]]])
+        one, two = mesh.edges[edge[run[0]]].tolist()
+        ends = (one, two)
         # A run may hold cuts of two edges only if the first edge's last is in it.
         entries = list(range(int(run[0]), int(run[-1]) + 2))
-        keyed = []
+        keyed: list[tuple[Fraction, int]] = []
         for i in entries:
             k = unit[i]
             where = exact.crossing(
@@ -304,10 +309,8 @@ def _order_exactly(
 
 def _along(
     where: list[int], mesh: Mesh, exact: ExactSigns, ends: tuple[int, int]
-) -> object:
+) -> Fraction:
     """Return how far along an edge an exact point lies, as a fraction."""
-    from fractions import Fraction
-
     a, b = (exact.place(v, mesh.origin) for v in ends)
     for axis in (0, 1):
         start, stop = Fraction(a[axis], a[2]), Fraction(b[axis], b[2])
@@ -316,7 +319,7 @@ def _along(
     return Fraction(0)
 
 
-def _finished(made: tuple, cuts: _Cuts, origin: Origin) -> Cut:
+def _finished(made: tuple[Any, ...], cuts: _Cuts, origin: Origin) -> Cut:
     """Return the result of the last run of the kernel."""
     places, errors, from_a, from_b, from_t = made[:5]
     edges, makers, blurs, offsets, corners, borders, parents, codes = made[6:14]

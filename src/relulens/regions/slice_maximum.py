@@ -122,7 +122,8 @@ def _contest(
     sizes = counts[varied]
     groups = np.concatenate([[0], np.cumsum(sizes)])
     pairs = np.concatenate([[0], np.cumsum(sizes * (sizes - 1) // 2)])
-    first, second = [], []
+    first: list[Integers] = []
+    second: list[Integers] = []
     for start, size in zip(groups[:-1], sizes, strict=True):
         a, b = np.triu_indices(int(size), 1)
         first.append(start + a)

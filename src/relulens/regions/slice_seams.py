@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -30,7 +31,7 @@ class Joined:
     places: Floats
     errors: Floats
     edges: Integers
-    makers: Integers
+    makers: NDArray[np.integer]
     sides: Integers
     offsets: Integers
     corners: Integers

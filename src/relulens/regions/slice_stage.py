@@ -1,6 +1,6 @@
 """What one nonlinear node does on the cells of a slice."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -34,12 +34,12 @@ class Stage:
     """
 
     node: int
-    code: Integers
+    code: NDArray[np.integer]
     varied: Integers
     bits: Words | None = None
     winners: NDArray[np.integer] | None = None
-    entries: NDArray[np.integer] | None = None
-    groups: Integers | None = None
+    entries: NDArray[np.integer] = field(default_factory=lambda: np.zeros(0, np.int32))
+    groups: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
     parents: Integers | None = None
 
     def codes(self, cell: int) -> Integers:
@@ -48,7 +48,7 @@ class Stage:
         if self.bits is not None and len(self.varied):
             flags = np.unpackbits(self.bits[cell].view(np.uint8), bitorder="little")
             code[self.varied] = flags[: len(self.varied)]
-        if self.entries is not None and len(self.varied):
+        if self.winners is not None and len(self.varied):
             code[self.varied] = self.entries[self.groups + self.winners[cell]]
         return code
 
