@@ -1,8 +1,8 @@
 """What both layers of a 784-3500-784 network forget of MNIST, over several sparsities.
 
 Run it with ``python scripts/mnist_verdicts.py FOLDER [--images 100] [--sparsities 0 3]
-[--out FILE.png]``; the folder holds MNIST's four IDX files. It trains one network per sparsity, asks for
-the pre-image of test images through the first layer, with and without the pixel box,
+[--out FILE.png]``; the folder holds MNIST's four IDX files. It trains one network per
+sparsity, asks for the pre-image of test images through the first layer, with and without the pixel box,
 and through the second one on each image's region, and draws the counts.
 """
 
