@@ -2,8 +2,9 @@
 
 Run it with ``python scripts/mnist_verdicts.py FOLDER [--images 100] [--sparsities 0 3]
 [--out FILE.png]``; the folder holds MNIST's four IDX files. It trains one network per
-sparsity, asks for the pre-image of test images through the first layer, with and without the pixel box,
-and through the second one on each image's region, and draws the counts.
+sparsity, asks for the pre-image of test images through the first layer, with and
+without the pixel box, and through the second one on each image's region, and draws the
+counts.
 """
 
 import argparse
