@@ -4,16 +4,19 @@ Run: python benchmarks/slices.py CASES [--cases a b c d f h1 h2 h3 h4 h6] [--rep
 
 CASES is a folder of files NAME.npz with weights W0, b0, W1, ... (ReLU between, no cuts
 by the last layer) and a box lo, hi. Processor time, the median of the repeats, after
-one run that is not counted. regioncam (benchmarks/peers.txt) works in float32 and is
-left out if it is not installed.
+one run that is not counted. --sweep cuts squares of growing size by a random
+network and prints microseconds a cell and the peak of memory. regioncam
+(benchmarks/peers.txt) works in float32 and is left out if it is not installed.
 """
 
 import argparse
 import json
+import resource
 import statistics
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -70,14 +73,46 @@ def theirs(layers: list, low: np.ndarray, high: np.ndarray) -> Callable[[], int]
     return run
 
 
+def sweep() -> list[dict[str, float]]:
+    """Return cells, microseconds and peak bytes a cell, from 10^3 to 10^6 cells."""
+    generator = np.random.default_rng(0)
+    widths = (2, 512, 512, 512, 1)
+    layers = [
+        (generator.normal(size=(m, n)) * (2 / n) ** 0.5, generator.normal(size=m) / 2)
+        for n, m in pairwise(widths)
+    ]
+    rows = []
+    for half in (0.02, 0.07, 0.25, 2.5):
+        run = ours(layers, np.array([-half, -half]), np.array([half, half]))
+        if not rows:
+            run()
+        start = time.process_time()
+        count = run()
+        taken = time.process_time() - start
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        rows.append({"cells": count, "us": 1e6 * taken / count, "peak": peak})
+        print(f"{count:8} cells {rows[-1]['us']:8.2f} us a cell {peak / 1e9:6.2f} GB")
+    return rows
+
+
 def main() -> None:
     """Measure, print a table and JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cases", nargs="*", default=list(COUNTS))
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--sweep", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.sweep:
+        with threadpool_limits(1):
+            print(json.dumps({"sweep": sweep()}))
+    else:
+        compare(options)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Time the cases that were asked for beside regioncam."""
     peer = find_spec("regioncam") is not None
     if not peer:
         print("regioncam is not installed: left out (benchmarks/peers.txt)")

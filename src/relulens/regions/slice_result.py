@@ -14,7 +14,7 @@ from relulens.regions.partition_codes import Branch, CellCodes
 from relulens.regions.plane import Plane
 from relulens.regions.slice_certificate import SliceCertificate
 from relulens.regions.slice_exact import Spent
-from relulens.regions.slice_mesh import Floats, compacted, polygon_area
+from relulens.regions.slice_mesh import Floats, polygon_area
 from relulens.regions.slice_seams import Joined, joined
 from relulens.regions.slice_stage import State
 from relulens.regions.slice_walk import Walk
@@ -57,13 +57,14 @@ def partition_of(
     Args:
         asked: The question.
         walk: The walk that found them.
-        states: The parts; none if the budget ended before the first.
+        states: The parts, closed; their meshes are taken out of them. None if the
+            budget ended before the first.
         spent: What exact decisions took.
         part: Whether further parts are left on purpose.
     """
     network = asked.network
-    meshes = [compacted(state.mesh) for state in states]
-    whole = joined(meshes) if meshes else _nothing()
+    sizes = [state.mesh.cells for state in states]
+    whole = joined([state.mesh for state in states]) if states else _nothing()
     areas = planar.cell_areas(whole.places, whole.offsets, whole.corners)
     found = float(areas.sum())
     complete = not walk.stopped and not part
@@ -103,7 +104,7 @@ def partition_of(
         complete=complete,
         finished_area=1.0 if complete else found / asked.area,
         certificate=certificate,
-        codes=_codes(asked, states),
+        codes=_codes(asked, states, sizes),
     )
 
 
@@ -113,8 +114,7 @@ def _count(walk: Walk, network: Network, place: int) -> int:
     return max(walk.counts[index] for index in nodes if index in walk.counts)
 
 
-def _codes(asked: Asked, states: Sequence[State]) -> CellCodes:
-    sizes = [state.mesh.cells for state in states]
+def _codes(asked: Asked, states: Sequence[State], sizes: Sequence[int]) -> CellCodes:
     return CellCodes(
         region=asked.region,
         whole=asked.whole,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,33 +42,52 @@ class Joined:
 
 
 def joined(meshes: Sequence[Mesh]) -> Joined:
-    """Return the parts as one planar graph, vertices on seams shared."""
+    """Return the parts as one planar graph, vertices on seams shared.
+
+    The meshes are emptied one field after another, so that memory holds the numbers
+    only once.
+    """
     counts = [(len(m.places), len(m.edges), m.cells, len(m.corners)) for m in meshes]
     starts = np.concatenate([[[0] * 4], np.cumsum(counts, axis=0)])
+    for mesh, start in zip(meshes, starts[:-1, 3], strict=True):
+        mesh.offsets = mesh.offsets[1:] + start
     whole = Joined(
-        places=np.concatenate([m.places for m in meshes]),
-        errors=np.concatenate([m.errors for m in meshes]),
-        edges=_shifted([m.edges for m in meshes], starts[:, 0]),
-        makers=np.concatenate([m.makers for m in meshes]),
-        sides=_shifted([m.sides for m in meshes], starts[:, 2]),
-        offsets=np.concatenate([
-            [0],
-            *(m.offsets[1:] + s for m, s in zip(meshes, starts[:-1, 3], strict=True)),
-        ]),
-        corners=_shifted([m.corners for m in meshes], starts[:, 0]),
-        borders=_shifted([m.borders for m in meshes], starts[:, 1]),
+        places=_together(meshes, "places"),
+        errors=_together(meshes, "errors"),
+        edges=_together(meshes, "edges", starts[:, 0]),
+        makers=_together(meshes, "makers"),
+        sides=_together(meshes, "sides", starts[:, 2]),
+        offsets=np.concatenate([np.zeros(1, np.int64), _together(meshes, "offsets")]),
+        corners=_together(meshes, "corners", starts[:, 0]),
+        borders=_together(meshes, "borders", starts[:, 1]),
         open_edges=0,
         unmatched=0,
     )
     return whole if len(meshes) == 1 else _sewn(whole)
 
 
-def _shifted(arrays: Sequence[Integers], starts: Integers) -> Integers:
-    """Return numbers of several parts one after another; -1 stays."""
-    return np.concatenate([
-        np.where(a < 0, a, a + s) if s else a
-        for a, s in zip(arrays, starts, strict=False)
-    ])
+def _together(
+    meshes: Sequence[Mesh], name: str, starts: Integers | None = None
+) -> NDArray[Any]:
+    """Take a field of all meshes, one after another.
+
+    Args:
+        meshes: The meshes; the field is empty afterwards.
+        name: The field.
+        starts: What is added to each mesh's numbers; -1 stays.
+    """
+    parts: list[NDArray[Any]] = [getattr(mesh, name) for mesh in meshes]
+    for mesh, part in zip(meshes, parts, strict=True):
+        setattr(mesh, name, part[:0])
+    whole = np.concatenate(parts)
+    if starts is None or len(parts) == 1:
+        return whole
+    at = 0
+    for part, start in zip(parts, starts, strict=False):
+        piece = whole[at : at + len(part)]
+        piece[piece >= 0] += start
+        at += len(part)
+    return whole
 
 
 def _sewn(whole: Joined) -> Joined:
