@@ -227,11 +227,17 @@ class NotConvergedError(RelulensError):
         turns: How many turns were made.
     """
 
-    def __init__(self, method: str, reached: float, wanted: float, turns: int) -> None:
+    def __init__(
+        self,
+        method: str,
+        reached: float,
+        wanted: float,
+        turns: int,
+        advice: str = "Allow more turns, a larger error, or another method.",
+    ) -> None:
         super().__init__(
             f"cannot solve for the equilibrium to {wanted:.3g}: after {turns} turns of"
-            f" {method} the certified error is {reached:.3g}. Allow more turns, a"
-            " larger error, or another method."
+            f" {method} the certified error is {reached:.3g}. {advice}"
         )
         self.reached, self.wanted, self.turns = reached, wanted, turns
 

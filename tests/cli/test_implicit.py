@@ -63,4 +63,14 @@ def test_json(small, capsys):
 def test_a_wrong_ending_is_refused(small, tmp_path, capsys):
     out = tmp_path / "model.txt"
     assert run(["implicit", str(small), "--out", str(out), "--quiet"]) == 2
-    assert "neither .npz nor .safetensors" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "neither .npz nor .safetensors" in said.err
+    assert said.out == ""
+
+
+def test_a_missing_folder_is_refused(small, tmp_path, capsys):
+    out = tmp_path / "none" / "model.npz"
+    assert run(["implicit", str(small), "--out", str(out), "--quiet"]) == 2
+    said = capsys.readouterr()
+    assert "there is no folder" in said.err
+    assert said.out == ""

@@ -146,3 +146,27 @@ def test_refusals():
     single = ImplicitModel([[0.0]], [[1.0]], [[1.0]], [[1.0]])
     with pytest.raises(InvalidArgumentError, match="singular"):
         rl.feedback(single, [[1.0]])
+
+
+def test_what_is_no_model_is_refused():
+    model = random_model(0, 2, 2, 2)
+    network = rl.from_layers([([[1.0]], None), ([[1.0]], None)])
+    for wrong in (network, "model", None):
+        for compose in (rl.cascade, rl.multiply, rl.parallel, rl.add):
+            for pair in ((model, wrong), (wrong, model)):
+                with pytest.raises(InvalidArgumentError, match="model is needed"):
+                    compose(*pair)
+        for one in (before, after, rl.feedback):
+            with pytest.raises(InvalidArgumentError, match="model is needed"):
+                one(wrong, np.eye(2))
+        with pytest.raises(InvalidArgumentError, match="model is needed"):
+            rl.rescaled(wrong)
+    for wrong in ("k", [[1.0], [1.0, 2.0]], None):
+        with pytest.raises(InvalidArgumentError, match="cannot use K"):
+            rl.feedback(model, wrong)
+    with pytest.raises(InvalidArgumentError, match="tuple as domain"):
+        rl.feedback(model, np.eye(2), domain=(0, 1))
+    with pytest.raises(InvalidArgumentError, match="tuple as domain"):
+        rl.multiply(model, model, domain=(0, 1))
+    with pytest.raises(InvalidArgumentError, match="offset"):
+        before(model, np.eye(2), "a")

@@ -217,3 +217,56 @@ def test_a_module_of_a_network_trains_without_loops():
     assert torch.equal(module(x), rl.evaluate(network, x))
     module(x).sum().backward()
     assert all(leaf.grad is not None for leaf in list(module.parameters())[:2])
+
+
+@pytest.mark.parametrize("error", [0, 0.0, -1.0, float("nan"), "small", None])
+def test_errors_that_cannot_be_met_are_refused(error):
+    model = ImplicitModel([[0.5]], [[1.0]], [[1.0]])
+    with pytest.raises(InvalidArgumentError, match=r"error is .* above 0"):
+        rl.equilibrium(model, [[1.0]], error=error)
+    with pytest.raises(InvalidArgumentError, match="turns is 0"):
+        rl.equilibrium(model, [[1.0]], turns=0)
+
+
+@pytest.mark.parametrize("method", ["auto", "picard", "secant", "anderson"])
+def test_a_state_of_zeros_is_met_relative_to_itself(method):
+    model = ImplicitModel([[0.5]], [[1.0]], [[1.0]])
+    x = torch.tensor([[-3.0], [0.0], [1.0]]).double()
+    found = rl.equilibrium(model, x, relative=True, method=method, error=1e-12)
+    assert found.state[:2].eq(0).all()
+    assert float(found.state[2]) == pytest.approx(2.0, abs=1e-11)
+    assert (found.error_bound <= 1e-11).all()
+    warm = torch.ones_like(x)
+    again = rl.equilibrium(model, x[:1], relative=True, initial=warm[:1], method=method)
+    assert again.state.eq(0).all()
+
+
+def test_an_error_relative_to_a_zero_state_says_so():
+    model = ImplicitModel([[0.5]], [[1.0]], [[1.0]])
+    x, warm = [[-3.0], [1.0]], torch.ones(2, 1)
+    with pytest.raises(NotConvergedError, match="exactly 0 for 1 of 2 inputs"):
+        rl.equilibrium(model, x, relative=True, initial=warm, turns=1)
+    with pytest.raises(NotConvergedError, match="Allow more turns, a larger"):
+        rl.equilibrium(model, x, initial=warm, turns=1)
+
+
+def test_an_equilibrium_is_its_outputs_as_an_array():
+    found = rl.equilibrium(ImplicitModel([[0.5]], [[1.0]], [[3.0]]), [[1.0], [-1.0]])
+    assert np.array_equal(np.asarray(found), found.output.numpy())
+    assert np.asarray(found, dtype=np.float32).dtype == np.float32
+
+
+def test_what_is_no_model_or_no_numbers_is_refused():
+    network = rl.from_layers([([[1.0]], None), ([[1.0]], None)])
+    for wrong in (network, "model", None):
+        with pytest.raises(InvalidArgumentError, match="an implicit model is needed"):
+            rl.equilibrium(wrong, [[1.0]])
+        with pytest.raises(InvalidArgumentError, match="an implicit model is needed"):
+            rl.to_torch(wrong)
+    model = ImplicitModel([[0.5]], [[1.0]], [[1.0]])
+    with pytest.raises(InvalidArgumentError, match="cannot use x"):
+        rl.equilibrium(model, "a")
+    with pytest.raises(InvalidArgumentError, match="rows differ in length"):
+        rl.equilibrium(model, [[1.0], [1.0, 2.0]])
+    with pytest.raises(InvalidArgumentError, match="cannot use initial"):
+        rl.equilibrium(model, [[1.0]], initial="a")

@@ -117,6 +117,46 @@ def test_refusals():
         rl.equilibrium(model, [[np.nan, 2.0]])
 
 
+@pytest.mark.parametrize("wrong", ["a", None, [["a"]], [[1.0], [1.0, 2.0]], {}])
+def test_what_is_no_matrix_is_refused(wrong):
+    eye = [[1.0]]
+    for place in range(4):
+        given = [eye, eye, eye, eye]
+        if place == 3 and wrong is None:
+            continue
+        given[place] = wrong
+        with pytest.raises(InvalidArgumentError, match=f"cannot .* {'ABCD'[place]}"):
+            ImplicitModel(*given)
+    if wrong is not None:
+        with pytest.raises(InvalidArgumentError):
+            ImplicitModel(eye, eye, eye, None, "relu", wrong)
+
+
+def test_wrong_types_are_refused():
+    eye = [[1.0]]
+    with pytest.raises(InvalidArgumentError, match=r"cannot use A\[0\]\[0\]"):
+        ImplicitModel([[[[1.0], [1.0, 2.0]]]], eye, eye)
+    with pytest.raises(InvalidArgumentError, match="row 1 of the table A"):
+        ImplicitModel([[np.eye(1)], 3], eye, eye)
+    for phi in (3, None, object(), [3], ("relu", 3.0)):
+        with pytest.raises(InvalidArgumentError, match="cannot use phi"):
+            ImplicitModel(eye, eye, eye, None, phi)
+    for pair in (("relu", "many"), ("relu",), ("relu", -1)):
+        with pytest.raises(InvalidArgumentError, match="no pair"):
+            ImplicitModel(eye, eye, eye, None, [pair])
+    with pytest.raises(InvalidArgumentError, match="tuple as domain"):
+        ImplicitModel(eye, eye, eye, domain=(0, 1))
+    for shape in ("a", 1.0):
+        with pytest.raises(InvalidArgumentError, match="whole numbers"):
+            ImplicitModel(eye, eye, eye, input_shape=shape)
+    with pytest.raises(InvalidArgumentError, match="2 entries, and"):
+        ImplicitModel(eye, eye, eye, output_shape=(2,))
+    model = ImplicitModel(eye, eye, eye)
+    for wrong in ("a", model, None):
+        with pytest.raises(InvalidArgumentError, match="a network is needed"):
+            rl.implicit_model(wrong)
+
+
 def test_files_give_the_model_back(tmp_path):
     for name in ("residual", "max_pool", "one_unit"):
         if name not in NETWORKS:
@@ -141,9 +181,19 @@ def test_files_that_are_refused(tmp_path):
     np.savez(tmp_path / "other.npz", x=np.ones(3))
     with pytest.raises(rl.errors.DataError, match="no implicit model"):
         rl.read_implicit_model(tmp_path / "other.npz")
-    (tmp_path / "broken.npz").write_bytes(b"nothing")
-    with pytest.raises(rl.errors.DataError, match=r"no \.npz"):
-        rl.read_implicit_model(tmp_path / "broken.npz")
+    for content in (b"nothing", b"", b"PK\x03\x04"):
+        (tmp_path / "broken.npz").write_bytes(content)
+        with pytest.raises(rl.errors.DataError, match=r"no \.npz"):
+            rl.read_implicit_model(tmp_path / "broken.npz")
+    for ending in ("npz", "safetensors"):
+        with pytest.raises(rl.errors.DataError, match="no such file"):
+            rl.read_implicit_model(tmp_path / f"none.{ending}")
+        with pytest.raises(rl.errors.OutputFolderError, match="there is no folder"):
+            rl.write_implicit_model(model, tmp_path / "none" / f"model.{ending}")
+    with pytest.raises(rl.errors.DataError, match="it is a folder"):
+        rl.read_implicit_model(tmp_path)
+    with pytest.raises(InvalidArgumentError, match="an implicit model is needed"):
+        rl.write_implicit_model("model", tmp_path / "model.npz")
 
 
 def test_the_picture_counts_every_entry():

@@ -15,6 +15,7 @@ from relulens.certificates.contraction import Contraction
 from relulens.certificates.equilibria import TwoEquilibria
 from relulens.certificates.monotone import DiagonalLyapunov, MetzlerBound, PMatrix
 from relulens.certificates.triangular import BlockOrder, EntryOrder
+from relulens.errors import InvalidArgumentError
 from relulens.graph.coupled import Softmax
 from relulens.graph.groups import Groups
 from relulens.graph.nodes import Coupled, Maximum
@@ -190,6 +191,24 @@ def test_steep_functions_are_not_taken_for_contractions():
     assert (
         rl.wellposedness(model_of(3.9 * np.eye(3), "sigmoid")).verdict == "well-posed"
     )
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_the_identity_as_a_loop_has_two_equilibria(n):
+    model = model_of(np.eye(n))
+    proof = rl.wellposedness(model)
+    assert proof.verdict == "not well-posed"
+    assert proof.certificate.verify()
+    assert rl.wellposedness(model_of(np.eye(n), "tanh")).verdict == "undecided"
+
+
+def test_what_is_no_model_or_no_box_is_refused():
+    network = rl.from_layers([([[1.0]], None), ([[1.0]], None)])
+    for wrong in (network, "model", None):
+        with pytest.raises(InvalidArgumentError, match="an implicit model is needed"):
+            rl.wellposedness(wrong)
+    with pytest.raises(InvalidArgumentError, match="tuple as domain"):
+        rl.wellposedness(model_of(np.eye(2)), domain=(0, 1))
 
 
 def test_coupled_blocks_have_gains():

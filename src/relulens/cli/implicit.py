@@ -38,6 +38,10 @@ def implicit(
     A row a block of the state, whether the model is well-posed and by which proof, and
     how many entries the matrices have.
     """
+    if out is not None:
+        from relulens.implicit.storage import model_file
+
+        model_file(out)
     announce(chosen_progress(context), f"reading {model}")
     chosen = chosen_model(context)
     from relulens.implicit.conversion import implicit_model

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from relulens.errors import InvalidArgumentError
 from relulens.graph.coupled import Product
-from relulens.graph.domain import Box
+from relulens.graph.domain import Box, as_box
 from relulens.graph.linear_map import LinearMap
 from relulens.graph.maps import Identity
 from relulens.graph.maps.block_matrix import BlockMatrix
@@ -16,7 +16,7 @@ from relulens.graph.nodes import Coupled
 from relulens.implicit.activation import Activation, Argument, StateBlock
 from relulens.implicit.block_products import products
 from relulens.implicit.matrices import as_map, as_real, on_grid
-from relulens.implicit.model import ImplicitModel
+from relulens.implicit.model import ImplicitModel, as_model
 
 
 def cascade(second: ImplicitModel, first: ImplicitModel, /) -> ImplicitModel:
@@ -26,8 +26,11 @@ def cascade(second: ImplicitModel, first: ImplicitModel, /) -> ImplicitModel:
     ``D = D2 D1``.
 
     Raises:
-        InvalidArgumentError: The second reads another number of entries.
+        InvalidArgumentError: The second reads another number of entries, or one of them
+            is no implicit model.
     """
+    second = as_model(second, verb="cascade")
+    first = as_model(first, verb="cascade")
     _check_sizes("cascade", "output of the first", first.q, second.p)
     phi = stacked_phi([second, first])
     top, left = len(second.phi.argument_offsets) - 1, len(second.phi.blocks)
@@ -69,6 +72,7 @@ def parallel(*models: ImplicitModel, share_input: bool = False) -> ImplicitModel
         raise InvalidArgumentError(
             "cannot put models in parallel: 0 are given, and 1 or more are needed."
         )
+    models = tuple(as_model(model, verb="put in parallel") for model in models)
     if share_input:
         for model in models[1:]:
             _check_sizes("put in parallel", "shared input", models[0].p, model.p)
@@ -96,6 +100,7 @@ def add(*models: ImplicitModel) -> ImplicitModel:
     Raises:
         InvalidArgumentError: Inputs or outputs have different sizes.
     """
+    models = tuple(as_model(model, verb="add") for model in models)
     side = parallel(*models, share_input=True)
     for model in models[1:]:
         _check_sizes("add", "output", models[0].q, model.q)
@@ -112,6 +117,7 @@ def before(
     Raises:
         InvalidArgumentError: The sizes do not fit.
     """
+    model = as_model(model, verb="put a map before")
     inner = as_map("matrix", matrix)
     _check_sizes("put a map before the model", "result", inner.out_size, model.p)
     flat = BlockMatrix({(0, 0): inner}, (0, inner.out_size), (0, inner.in_size))
@@ -136,6 +142,7 @@ def after(
     Raises:
         InvalidArgumentError: The sizes do not fit.
     """
+    model = as_model(model, verb="put a map after")
     outer = as_map("matrix", matrix)
     _check_sizes("put a map after the model", "argument", model.q, outer.in_size)
     flat = BlockMatrix({(0, 0): outer}, (0, outer.out_size), (0, outer.in_size))
@@ -169,6 +176,9 @@ def multiply(
     Raises:
         InvalidArgumentError: Inputs or outputs have different sizes.
     """
+    first = as_model(first, verb="multiply")
+    second = as_model(second, verb="multiply")
+    bounds = first.domain if domain is None else as_box(domain)
     _check_sizes("multiply", "output", first.q, second.q)
     side = parallel(first, second, share_input=True)
     q = first.q
@@ -197,7 +207,7 @@ def multiply(
         phi,
         torch.cat([side.a, side.d]),
         None,
-        domain=side.domain if domain is None else domain,
+        domain=bounds,
         input_shape=first.input_shape,
         output_shape=shape,
     )
@@ -249,7 +259,8 @@ def _diagonals(
 def _offset(given: object | None, model: ImplicitModel, size: int) -> Tensor:
     if given is None:
         return torch.zeros(size, dtype=model.dtype, device=model.device)
-    vector = as_real(given).to(model.device, model.dtype).reshape(-1)
+    vector = as_real(given, subject="the offset").to(model.device, model.dtype)
+    vector = vector.reshape(-1)
     _check_sizes("use the offset", "offset", vector.numel(), size)
     return vector
 

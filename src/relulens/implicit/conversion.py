@@ -1,5 +1,6 @@
 """A network as an implicit model: affine nodes folded into four matrices."""
 
+from relulens.errors import InvalidArgumentError
 from relulens.graph.blocks import blocks
 from relulens.graph.network import Network
 from relulens.graph.polyhedral import source_name
@@ -21,6 +22,9 @@ def implicit_model(network: Network, /) -> ImplicitModel:
         The model, in the network's type and with its domain; blocks have the names of
         the network's layers.
 
+    Raises:
+        InvalidArgumentError: It is no network.
+
     Cost:
         One pass for the constants; no coefficient is copied.
 
@@ -29,6 +33,11 @@ def implicit_model(network: Network, /) -> ImplicitModel:
         >>> implicit_model(from_layers([([[2.0]], [1.0]), ([[3.0]], None)])).n
         1
     """
+    if not isinstance(network, Network):
+        raise InvalidArgumentError(
+            f"cannot make an implicit model of a {type(network).__name__}: a network is"
+            " needed. Load one, or make the model of matrices with ImplicitModel."
+        )
     form = blocks(network)
     nodes = [form.node(block) for block in range(len(form.states))]
     shapes = [

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,10 +16,11 @@ from relulens.errors import (
     NotWellPosedError,
     ShapeError,
 )
+from relulens.graph.arrays import tensor_of
 from relulens.implicit.anderson import anderson
 from relulens.implicit.distance import distance
 from relulens.implicit.loop import Loop, loop_of
-from relulens.implicit.model import ImplicitModel
+from relulens.implicit.model import ImplicitModel, as_model
 from relulens.implicit.peaceman_rachford import peaceman_rachford
 from relulens.implicit.picard import picard
 from relulens.implicit.running_error import running_error
@@ -57,6 +59,12 @@ class Equilibrium:
     method: str
     reason: str = ""
 
+    def __array__(
+        self, dtype: np.dtype | None = None, copy: bool | None = None
+    ) -> np.ndarray:
+        """Return the outputs."""
+        return np.array(self.output.numpy(force=True), dtype=dtype, copy=copy)
+
     def __repr__(self) -> str:
         """Return the sizes and the largest bound on one line."""
         worst = float(self.error_bound.max()) if self.error_bound.numel() else 0.0
@@ -89,7 +97,8 @@ def equilibrium(
         model: The model.
         x: Inputs [N, p], or of the model's input shape.
         error: The largest distance ``max_i |x_i - x*_i|`` that is accepted.
-        relative: Whether ``error`` is times the largest absolute entry of the state.
+        relative: Whether ``error`` is times the largest absolute entry of the state; a
+            state of zeros is accepted where a turn leaves it so.
         method: ``"auto"``, ``"substitution"``, ``"picard"``, ``"secant"`` (Anderson's
             extrapolation with one difference), ``"anderson"`` (with several) or
             ``"peaceman-rachford"``.
@@ -102,7 +111,8 @@ def equilibrium(
     Raises:
         NotWellPosedError: The model is not known to have exactly one equilibrium.
         NotConvergedError: The error was not certified within the turns.
-        InvalidArgumentError: The method does not fit the model.
+        InvalidArgumentError: The method does not fit the model, it is no implicit
+            model, or ``error`` or ``turns`` is not positive.
         ShapeError: ``x`` or ``initial`` has another shape.
 
     Cost:
@@ -113,6 +123,8 @@ def equilibrium(
         >>> equilibrium(model, [[1.0]]).output
         tensor([[2.]], dtype=torch.float64)
     """
+    model = as_model(model, verb="solve for the equilibrium of")
+    _check_target(error, turns)
     if method not in SOLVERS:
         raise InvalidArgumentError(
             f"cannot solve for the equilibrium: method {method!r} is none of"
@@ -135,6 +147,23 @@ def equilibrium(
     start = _started(model, u, initial)
     target = Target(error=error, relative=relative, turns=turns)
     return _iterated(model, wide, proof, u, start, chosen, target)
+
+
+def _check_target(error: float, turns: int) -> None:
+    """Refuse an error or a number of turns that no iteration can meet.
+
+    Raises:
+        InvalidArgumentError: One of them is not positive.
+    """
+    for name, value, advice in (
+        ("error", error, "Pass a positive distance such as 1e-8."),
+        ("turns", turns, "Pass 1 or more."),
+    ):
+        if not isinstance(value, int | float) or not value > 0:
+            raise InvalidArgumentError(
+                f"cannot solve for the equilibrium: {name} is {value!r}, and a number"
+                f" above 0 is needed. {advice}"
+            )
 
 
 def _chosen(model: ImplicitModel, proof: WellPosedness, method: Solver) -> str:
@@ -173,7 +202,7 @@ def _chosen(model: ImplicitModel, proof: WellPosedness, method: Solver) -> str:
 def _started(model: ImplicitModel, u: Tensor, initial: Tensor | None) -> Tensor:
     if initial is None:
         return u.new_zeros((u.shape[0], model.n))
-    start = torch.as_tensor(initial).detach().to(u.device, u.dtype)
+    start = tensor_of(initial, subject="initial").to(u.device, u.dtype)
     if tuple(start.shape) != (u.shape[0], model.n):
         raise ShapeError(
             "initial",
@@ -229,7 +258,9 @@ def _iterated(
         done += _solved(loop, state, check.stop, method, target.turns)
         if not check.met:
             worst = float(check.error_bound.max())
-            raise NotConvergedError(method, worst, target.error, done)
+            raise NotConvergedError(
+                method, worst, target.error, done, *_zero_state(check)
+            )
         none = f"the proof ({proof.method}) gives no bound on the distance"
         return Equilibrium(
             state=check.state,
@@ -239,6 +270,19 @@ def _iterated(
             method=method,
             reason=none if bounds is None else "",
         )
+
+
+def _zero_state(check: Certified) -> tuple[str, ...]:
+    """Return advice where an error relative to a zero state was asked for, if any."""
+    zero = ~check.state.any(1) & (check.error_bound > 0) & ~check.zero
+    count = int(zero.sum()) if check.target.relative else 0
+    if not count:
+        return ()
+    return (
+        f"The error is relative to the state, which is exactly 0 for {count} of"
+        f" {zero.numel()} inputs, and no error is small next to that. Pass"
+        " relative=False, or allow more turns.",
+    )
 
 
 def _solved(

@@ -3,12 +3,12 @@
 import torch
 
 from relulens.errors import InvalidArgumentError, NotWellPosedError
-from relulens.graph.domain import Box
+from relulens.graph.domain import Box, as_box
 from relulens.graph.maps import AlongAxis
 from relulens.graph.maps.block_matrix import BlockMatrix
 from relulens.implicit.block_products import products, total
 from relulens.implicit.matrices import as_map
-from relulens.implicit.model import ImplicitModel
+from relulens.implicit.model import ImplicitModel, as_model
 from relulens.implicit.wellposedness import wellposedness
 
 
@@ -29,13 +29,16 @@ def feedback(
         The closed loop, which is well-posed; ``wellposedness`` has the proof.
 
     Raises:
-        InvalidArgumentError: K has another shape, or ``I - D K`` is singular.
+        InvalidArgumentError: K is no matrix or has another shape, ``I - D K`` is
+            singular, or the model or domain is none.
         UnboundedError: A block of the loop has no finite gain; give a ``domain``.
         NotWellPosedError: The closed loop is not known to have one equilibrium.
 
     Cost:
         One inverse [q, q] and the proof.
     """
+    model = as_model(model, verb="feed back")
+    domain = None if domain is None else as_box(domain)
     back = as_map("K", K)
     if (back.out_size, back.in_size) != (model.p, model.q):
         raise InvalidArgumentError(

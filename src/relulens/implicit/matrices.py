@@ -10,6 +10,7 @@ from scipy.sparse import csr_array, issparse
 from torch import Tensor
 
 from relulens.errors import InvalidArgumentError, NotFiniteError
+from relulens.graph.arrays import tensor_of
 from relulens.graph.linear_map import LinearMap
 from relulens.graph.maps import Adjoint, AlongAxis, Slice, SparseMatrix, composed
 from relulens.graph.maps.block_matrix import BlockMatrix
@@ -48,7 +49,7 @@ def as_map(letter: str, given: MatrixLike) -> LinearMap:
         _check_finite(letter, bool(np.isfinite(matrix.data).all()))
         rows, columns = matrix.shape
         return SparseMatrix(matrix, (columns,), (rows,))
-    array = as_real(given)
+    array = as_real(given, subject=letter)
     # What is proved of the model must not change with the caller's tensor.
     array = array.clone() if isinstance(given, Tensor) else array
     if array.ndim != 2:
@@ -60,12 +61,15 @@ def as_map(letter: str, given: MatrixLike) -> LinearMap:
     return AlongAxis(array, (array.shape[1],), 0)
 
 
-def as_real(given: object) -> Tensor:
-    """Return an array as a tensor of real numbers, float64 unless it has a type."""
-    if isinstance(given, Tensor):
-        array = given.detach()
-    else:
-        array = torch.from_numpy(np.array(given, order="C", ndmin=0))
+def as_real(given: object, *, subject: str) -> Tensor:
+    """Return an array as a tensor of real numbers, float64 unless it has a type.
+
+    Raises:
+        InvalidArgumentError: It holds something else than real numbers.
+    """
+    array = tensor_of(given, subject=subject)
+    if not isinstance(given, Tensor):
+        array = array.clone(memory_format=torch.contiguous_format)
     return array if array.is_floating_point() else array.double()
 
 
@@ -80,12 +84,27 @@ def _check_finite(letter: str, finite: bool) -> None:
 def _is_table(given: Sequence[object]) -> bool:
     entries = [x for row in given if isinstance(row, Sequence) for x in row]
     return any(
-        x is None or isinstance(x, LinearMap) or issparse(x) or np.ndim(x) == 2
+        x is None or isinstance(x, LinearMap) or issparse(x) or _has_rows(x)
         for x in entries
     )
 
 
+def _has_rows(given: object) -> bool:
+    """Tell whether something is a matrix, or rows of which some are too long."""
+    try:
+        return np.ndim(given) == 2
+    except ValueError:
+        return True
+
+
 def _from_table(letter: str, table: Sequence[Any]) -> BlockMatrix:
+    for place, row in enumerate(table):
+        if not isinstance(row, Sequence):
+            raise InvalidArgumentError(
+                f"cannot make an implicit model: row {place} of the table {letter} is a"
+                f" {type(row).__name__}, and a list of blocks is needed. Put it in a"
+                " list."
+            )
     maps = {
         (i, j): as_map(f"{letter}[{i}][{j}]", entry)
         for i, row in enumerate(table)

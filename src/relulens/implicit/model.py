@@ -1,7 +1,7 @@
 """The implicit model: any network, loops included, as one equation."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from relulens.errors import InvalidArgumentError, NotFiniteError, ShapeError
-from relulens.graph.domain import Box
+from relulens.graph.arrays import tensor_of
+from relulens.graph.domain import Box, as_box
 from relulens.graph.linear_map import Shape
 from relulens.graph.maps import AlongAxis
 from relulens.graph.maps.block_matrix import BlockMatrix
@@ -45,7 +46,8 @@ class ImplicitModel:
         output_shape: Shape of one output, without the batch axis.
 
     Raises:
-        InvalidArgumentError: The four matrices do not fit together, or phi is unknown.
+        InvalidArgumentError: The four matrices do not fit together or are none, or phi
+            is unknown.
         NotFiniteError: A coefficient is NaN or infinite.
 
     Example:
@@ -98,20 +100,10 @@ class ImplicitModel:
         put(self, "phi", operations.to(dtype, device))
         put(self, "a", _vector("a", a, operations.m, dtype, device))
         put(self, "d", _vector("d", d, q, dtype, device))
-        put(self, "domain", domain)
-        put(self, "input_shape", (p,) if input_shape is None else input_shape)
-        put(self, "output_shape", (q,) if output_shape is None else output_shape)
+        put(self, "domain", None if domain is None else as_box(domain))
+        put(self, "input_shape", _shape("input_shape", input_shape, p))
+        put(self, "output_shape", _shape("output_shape", output_shape, q))
         put(self, "_known", {})
-        for word, shape, size in (
-            ("in", self.input_shape, p),
-            ("out", self.output_shape, q),
-        ):
-            if math.prod(shape) != size:
-                raise InvalidArgumentError(
-                    f"cannot make an implicit model: {word}put_shape {list(shape)} has"
-                    f" {math.prod(shape)} entries, and the matrices have {size}."
-                    " Correct the shape."
-                )
 
     @property
     def n(self) -> int:
@@ -156,11 +148,11 @@ class ImplicitModel:
         """Return inputs [N, p] of the model's type, from [N, p] or [N, *input_shape].
 
         Raises:
+            InvalidArgumentError: They are no numbers.
             ShapeError: The shape is another one, or the batch axis is missing.
             NotFiniteError: A number is NaN or infinite.
         """
-        given = x if isinstance(x, Tensor) else np.asarray(x)
-        value = torch.as_tensor(given, device=self.device).detach().to(self.dtype)
+        value = tensor_of(x, subject=subject).to(self.device, self.dtype)
         shape = tuple(value.shape[1:])
         if value.ndim == 0 or shape not in {(self.p,), self.input_shape}:
             missing = tuple(value.shape) in {(self.p,), self.input_shape}
@@ -215,6 +207,43 @@ class ImplicitModel:
         )
 
 
+def as_model(given: object, *, verb: str) -> ImplicitModel:
+    """Return what was given as an implicit model, if it is one.
+
+    Args:
+        given: What should be a model.
+        verb: What is done with it, for the message.
+
+    Raises:
+        InvalidArgumentError: It is no implicit model.
+    """
+    if isinstance(given, ImplicitModel):
+        return given
+    raise InvalidArgumentError(
+        f"cannot {verb} a {type(given).__name__}: an implicit model is needed. Make one"
+        " of matrices with ImplicitModel, or of a network with implicit_model."
+    )
+
+
+def _shape(name: str, given: Shape | None, size: int) -> Shape:
+    """Return a shape that has as many entries as the matrices."""
+    if given is None:
+        return (size,)
+    shape = tuple(given) if isinstance(given, Sequence) else (given,)
+    if not all(isinstance(length, int) for length in shape):
+        raise InvalidArgumentError(
+            f"cannot make an implicit model: {name} is {given!r}, and whole numbers are"
+            " needed. Pass a tuple of them."
+        )
+    if math.prod(shape) != size:
+        raise InvalidArgumentError(
+            f"cannot make an implicit model: {name} {list(shape)} has"
+            f" {math.prod(shape)} entries, and the matrices have {size}. Correct the"
+            " shape."
+        )
+    return shape
+
+
 def _check_shapes(made: dict[str, BlockMatrix], phi: Activation) -> None:
     size = {k: (matrix.out_size, matrix.in_size) for k, matrix in made.items()}
     (m, n), (rows, p), (q, columns) = size["A"], size["B"], size["C"]
@@ -233,7 +262,7 @@ def _common_type(
 ) -> tuple[torch.dtype, torch.device]:
     """Return the widest type of the arrays given, and their device."""
     found = [
-        as_real(item)
+        as_real(item, subject="the coefficients")
         for item in given
         if isinstance(item, Tensor | np.ndarray) and np.ndim(item) > 0
     ]
@@ -256,7 +285,7 @@ def _vector(
 ) -> Tensor:
     if given is None:
         return torch.zeros(size, dtype=dtype, device=device)
-    vector = as_real(given).to(device, dtype, copy=True)
+    vector = as_real(given, subject=letter).to(device, dtype, copy=True)
     if tuple(vector.shape) != (size,):
         raise InvalidArgumentError(
             f"cannot make an implicit model: {letter} is {list(vector.shape)}, and"

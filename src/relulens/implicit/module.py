@@ -20,7 +20,7 @@ from relulens.graph.maps import (
 )
 from relulens.graph.maps.block_matrix import BlockMatrix
 from relulens.implicit.iteration import solved
-from relulens.implicit.model import ImplicitModel
+from relulens.implicit.model import ImplicitModel, as_model
 from relulens.implicit.triangular import block_order
 
 
@@ -174,8 +174,10 @@ def to_torch(
         The module; its ``model()`` is the trained model.
 
     Raises:
+        InvalidArgumentError: It is no implicit model.
         MemoryLimitError: A sparse matrix is too large to be made dense.
     """
+    model = as_model(model, verb="make a module of")
     return ImplicitModule(model, tolerance=tolerance, turns=turns)
 
 

@@ -22,6 +22,9 @@ Array = NDArray[np.float64]
 LARGEST_SCALED = 600
 """Largest state for which a diagonal Λ is looked for: every turn costs n^3."""
 
+SMALLEST = 1e-300
+"""Norm of ``I - A`` below which no Λ is looked for; for zero there is none."""
+
 
 def steepest_slopes(model: ImplicitModel) -> torch.Tensor | None:
     """Return the largest slopes [n] of an elementwise monotone phi, else nothing."""
@@ -93,6 +96,14 @@ def diagonal_scales(matrix: Array, *, turns: int = 60) -> Array | None:
     if t > 1e-9 or n == 0:
         return d
     scale = float(np.abs(matrix).sum(1).max())
+    return None if scale < SMALLEST else _ascended(matrix, d, t, scale, turns)
+
+
+def _ascended(
+    matrix: Array, d: Array, t: float, scale: float, turns: int
+) -> Array | None:
+    """Return d for which Newton's method brought t above zero, if it did."""
+    n = d.size
     t -= 0.1 * scale
     weight = n / scale
     for _ in range(turns):

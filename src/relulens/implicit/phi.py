@@ -58,10 +58,30 @@ def operation_node(given: object, shape: Shape, name: str) -> Nonlinear:
         case TwoSlope() | Smooth() | Maximum() | Coupled():
             return given
         case _:
-            known = ", ".join([*TWO_SLOPES, *SMOOTH, "softmax"])
+            raise _unknown(given)
+
+
+def _unknown(given: object) -> InvalidArgumentError:
+    known = ", ".join([*TWO_SLOPES, *SMOOTH, "softmax"])
+    return InvalidArgumentError(
+        f"cannot use phi {given!r}: it is none of the names {known}, and no"
+        " SmoothFunction or nonlinear node. Pass one of these, or one a block."
+    )
+
+
+def _pair(given: tuple[object, ...]) -> tuple[object, int]:
+    """Return a pair of an operation and a number of entries.
+
+    Raises:
+        InvalidArgumentError: It is another tuple.
+    """
+    match given:
+        case (operation, int(size)) if size >= 0:
+            return operation, size
+        case _:
             raise InvalidArgumentError(
-                f"cannot use phi {given!r}: it is none of the names {known}, and no"
-                " SmoothFunction or nonlinear node. Pass one of these, or one a block."
+                f"cannot use {given!r} in phi: it is no pair of a name and a number of"
+                " entries. Pass pairs such as ('relu', 3), or a list of names."
             )
 
 
@@ -131,9 +151,11 @@ def as_activation(phi: PhiLike, sizes: Sequence[int]) -> Activation:
         return phi
     if isinstance(phi, str | SmoothFunction | TwoSlope | Smooth | Maximum | Coupled):
         given: list[Operation | tuple[str, int]] = [phi] * len(sizes)
-    else:
+    elif isinstance(phi, Sequence):
         given = list(phi)
-    pairs = [item for item in given if isinstance(item, tuple)]
+    else:
+        raise _unknown(phi)
+    pairs = [_pair(item) for item in given if isinstance(item, tuple)]
     if pairs and len(pairs) == len(given):
         sizes = [size for _, size in pairs]
     elif len(given) != len(sizes) and all(_has_shape(item) for item in given):

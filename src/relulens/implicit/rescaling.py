@@ -11,7 +11,7 @@ from relulens.graph.maps import AlongAxis, Scale, composed
 from relulens.graph.maps.block_matrix import BlockMatrix
 from relulens.implicit.activation import Activation
 from relulens.implicit.block_products import flat_map
-from relulens.implicit.model import ImplicitModel
+from relulens.implicit.model import ImplicitModel, as_model
 from relulens.implicit.wellposedness import WellPosedness, wellposedness
 
 
@@ -27,7 +27,7 @@ def rescaled(model: ImplicitModel, /) -> ImplicitModel:
         InvalidArgumentError: phi is not positively homogeneous, or couples entries.
         NotWellPosedError: The model is not known to contract.
     """
-    _check_phi(model.phi)
+    _check_phi(as_model(model, verb="rescale the state of").phi)
     proof = wellposedness(model)
     v = _units(model, proof)
     inverse = 1 / v

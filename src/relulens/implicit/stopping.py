@@ -44,6 +44,8 @@ class Certified:
         state: The states kept.
         error_bound: Their bounds.
         met: Whether every bound is small enough.
+        zero: Inputs whose state and residual are exactly zero, if the error is
+            relative: the bound is that of rounding, and nothing is small next to zero.
     """
 
     target: Target
@@ -53,6 +55,11 @@ class Certified:
     error_bound: Tensor
     met: bool = field(default=False)
     improved: int = field(default=0)
+    zero: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start with no input settled."""
+        self.zero = torch.zeros_like(self.error_bound, dtype=torch.bool)
 
     def stop(self, state: Tensor, image: Tensor, done: int) -> bool:
         """Tell whether to stop, and keep the states if so or if they are the best."""
@@ -69,13 +76,15 @@ class Certified:
             # One more turn contracts the bound, up to the rounding of that turn.
             kept = image
             bound = self.bounds.shrink * bound + off.amax(1)
-        best = bound < self.error_bound
+        still = ~(state.any(1) | image.any(1)) & self.target.relative
+        best = still | ((bound < self.error_bound) & ~self.zero)
+        self.zero |= still
         if bool((bound < 0.99 * self.error_bound).any()):
             self.improved = done
         self.state = torch.where(best[:, None], kept, self.state)
         self.error_bound = torch.where(best, bound, self.error_bound)
-        allowed = self.target.allowed(self.state)
-        self.met = bool((self.error_bound <= allowed).all())
+        small = self.error_bound <= self.target.allowed(self.state)
+        self.met = bool((small | self.zero).all())
         return self.met or done - self.improved > PATIENCE
 
 

@@ -3,20 +3,24 @@
 import json
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from relulens.errors import DataError, InvalidArgumentError
+from relulens.errors import DataError, InvalidArgumentError, OutputFolderError
 from relulens.graph.domain import Box
 from relulens.graph.groups import Groups, Ragged
 from relulens.graph.linear_map import LinearMap
 from relulens.graph.maps import AlongAxis, SparseMatrix
 from relulens.graph.maps.block_matrix import BlockMatrix
 from relulens.graph.nodes import Maximum, Smooth, TwoSlope
-from relulens.implicit.model import ImplicitModel
+from relulens.implicit.model import ImplicitModel, as_model
 from relulens.implicit.phi import SMOOTH, activation_of
+
+ENDINGS = (".npz", ".safetensors")
+"""Endings of the files' names."""
 
 VERSION = 1
 """Version of the format; files of later ones are refused."""
@@ -33,10 +37,13 @@ def write_implicit_model(model: ImplicitModel, path: str | Path, /) -> Path:
 
     Raises:
         InvalidArgumentError: phi has blocks other than two-slope ones, maxima and named
-            smooth functions, or the file's name has another ending.
+            smooth functions, the file's name has another ending, or it is no
+            implicit model.
+        OutputFolderError: The file's folder does not exist.
         MemoryLimitError: A block is too large for a sparse matrix.
     """
-    target = Path(path)
+    model = as_model(model, verb="write")
+    target = model_file(path)
     arrays: Arrays = {
         "a": model.a.cpu().numpy(),
         "d": model.d.cpu().numpy(),
@@ -77,6 +84,28 @@ def write_implicit_model(model: ImplicitModel, path: str | Path, /) -> Path:
     return target
 
 
+def model_file(path: str | Path) -> Path:
+    """Return the path of a file that a model can be written to.
+
+    Raises:
+        InvalidArgumentError: The name has another ending than ``.npz`` and
+            ``.safetensors``.
+        OutputFolderError: The file's folder does not exist.
+    """
+    target = Path(path)
+    if target.suffix not in ENDINGS:
+        raise InvalidArgumentError(
+            f"cannot write the model: {target.suffix!r} is neither .npz nor"
+            " .safetensors. Name the file with one of them."
+        )
+    if not target.parent.is_dir():
+        raise OutputFolderError(
+            f"cannot write the model to {target}: there is no folder"
+            f" {str(target.parent)!r}. Make it, or choose another one."
+        )
+    return target
+
+
 def _put(letter: str, matrix: BlockMatrix, arrays: Arrays) -> dict[str, object]:
     """Put a matrix' blocks among the arrays, and return what the header says of it."""
     places: list[list[object]] = []
@@ -99,29 +128,30 @@ def _put(letter: str, matrix: BlockMatrix, arrays: Arrays) -> dict[str, object]:
 
 
 def _write(path: Path, arrays: Arrays, header: str) -> None:
-    match path.suffix:
-        case ".npz":
-            text = np.frombuffer(header.encode(), dtype=np.uint8)
-            np.savez(path, allow_pickle=False, header=text, **arrays)
-        case ".safetensors":
-            from safetensors.numpy import save_file
+    if path.suffix == ".npz":
+        text = np.frombuffer(header.encode(), dtype=np.uint8)
+        np.savez(path, allow_pickle=False, header=text, **arrays)
+    else:
+        from safetensors.numpy import save_file
 
-            whole = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
-            save_file(whole, path, metadata={"header": header})
-        case ending:
-            raise InvalidArgumentError(
-                f"cannot write the model: {ending!r} is neither .npz nor .safetensors."
-                " Name the file with one of them."
-            )
+        whole = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
+        save_file(whole, path, metadata={"header": header})
 
 
 def read_implicit_model(path: str | Path, /) -> ImplicitModel:
     """Read a model that ``write_implicit_model`` wrote.
 
     Raises:
-        DataError: The file is no such model, is damaged, or is of a later version.
+        DataError: There is no such file, or it is no such model, is damaged, or is of
+            a later version.
     """
     source = Path(path)
+    if not source.is_file():
+        what = "it is a folder" if source.is_dir() else "there is no such file"
+        raise DataError(
+            f"cannot read {source}: {what}. Pass an .npz or .safetensors file that"
+            " write_implicit_model wrote."
+        )
     arrays, header = _read(source)
     if header.get("format") != "relulens implicit model":
         raise DataError(f"cannot read {source}: it holds no implicit model.")
@@ -150,11 +180,9 @@ def _read(path: Path) -> tuple[Arrays, dict[str, Any]]:
         except (SafetensorError, json.JSONDecodeError) as error:
             raise DataError(f"cannot read {path}: {error}.") from error
     try:
-        with np.load(path, allow_pickle=False) as opened:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as opened:
             arrays = dict(opened)
-    except (ValueError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+    except (ValueError, OSError, EOFError, BadZipFile) as error:
         raise DataError(f"cannot read {path}: it is no .npz file ({error}).") from error
     text = arrays.pop("header", np.zeros(0, dtype=np.uint8)).tobytes() or b"{}"
     try:

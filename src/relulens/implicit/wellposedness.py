@@ -19,10 +19,10 @@ from relulens.certificates.equilibria import TwoEquilibria
 from relulens.certificates.monotone import DiagonalLyapunov, MetzlerBound, PMatrix
 from relulens.certificates.triangular import BlockOrder, EntryOrder
 from relulens.errors import OffendingNode, UnboundedError
-from relulens.graph.domain import Box
+from relulens.graph.domain import Box, as_box
 from relulens.graph.maps.block_matrix import BlockMatrix
 from relulens.implicit.gain_matrix import gain_matrix
-from relulens.implicit.model import ImplicitModel
+from relulens.implicit.model import ImplicitModel, as_model
 from relulens.implicit.monotone import monotone_certificate
 from relulens.implicit.perron import Perron, perron, weights
 from relulens.implicit.state_box import state_box
@@ -107,7 +107,8 @@ def wellposedness(
     Raises:
         UnboundedError: A block has no finite gain, and its blocks form loops; give a
             ``domain`` on which the state is bounded.
-        InvalidArgumentError: The domain has not the input's shape.
+        InvalidArgumentError: It is no implicit model, or the domain is no box or has
+            not the input's shape.
 
     Cost:
         Nothing for models without loops; else a few hundred products with ``|A|`` and
@@ -118,9 +119,10 @@ def wellposedness(
         >>> wellposedness(model)
         WellPosedness(well-posed, by norm, factor 0.5)
     """
+    model = as_model(model, verb="test the well-posedness of")
     if domain is None:
         return model.remembered("wellposedness", lambda: _settled(model, None))
-    return _settled(model, domain)
+    return _settled(model, as_box(domain))
 
 
 def _settled(model: ImplicitModel, domain: Box | None) -> WellPosedness:
