@@ -62,6 +62,10 @@ class ExactSigns:
     def forget(self) -> None:
         """Forget places and values, which only further cuts need."""
         self.above = None
+        self.renumbered()
+
+    def renumbered(self) -> None:
+        """Forget what is known by the numbers of vertices."""
         self._places.clear()
         self._known.clear()
 

@@ -65,20 +65,24 @@ def maximum_stage(state: State, index: int, node: Maximum, read: Combined) -> Co
     if cuts:
         made = cut(mesh, functions, signs, index, state.exact, active)
         parents, bits = made.parents, made.codes
-        room = 0 if state.basis.direct else len(contest.varied)
-        state.grow(made, read, room)
-    won = planar_maximum.winners(parents, bits, alive, contest.groups, contest.pairs)
+        state.grow(made, read, 0)
+    sizes = np.diff(contest.groups)
+    kind = np.uint8 if sizes.max(initial=0) <= 256 else np.int32
+    won = np.zeros((len(parents), len(sizes)), kind)
+    planar_maximum.winners(parents, bits, alive, contest.groups, contest.pairs, won)
+    rows: Integers | None = None
     if cuts:
         joined = _joined(state.mesh, index, won, len(mesh.places))
         if joined is not None:
             state.mesh, kept = joined
             parents, won = parents[kept], won[kept]
+            rows = state.thin(read)
     state.stages.append(
         Stage(
             node=index,
             code=contest.code.astype(np.int32),
             varied=contest.varied,
-            winners=_numbered(won, contest),
+            winners=won,
             entries=contest.entries.astype(np.int32),
             groups=contest.groups[:-1],
             parents=parents if cuts else None,
@@ -86,16 +90,7 @@ def maximum_stage(state: State, index: int, node: Maximum, read: Combined) -> Co
     )
     if state.basis.direct:
         return _direct_value(node, read)
-    return _value(state, node, read, contest, (z, limits), made)
-
-
-def _numbered(won: np.ndarray, contest: _Contest) -> np.ndarray:
-    """Return winners as numbers within their groups, in one byte where enough."""
-    largest = int(np.diff(contest.groups).max(initial=0))
-    kind = np.uint8 if largest <= 256 else np.int32
-    for place in range(won.shape[1]):
-        won[:, place] -= contest.groups[place]
-    return won.astype(kind)
+    return _value(state, node, read, contest, (z, limits), (made, rows))
 
 
 def _direct_value(node: Maximum, read: Combined) -> Combined:
@@ -206,16 +201,22 @@ def _joined(
 
 
 def _features(
-    contest: _Contest, z: np.ndarray, made: Cut | None, out: np.ndarray
+    contest: _Contest,
+    z: np.ndarray,
+    grown: tuple[Cut | None, Integers | None],
+    out: np.ndarray,
 ) -> None:
     """Write the largest entry of every group that varies, at the vertices."""
-    groups, per = contest.groups, max(_NUMBERS // max(len(out), 1), 1)
+    made, rows = grown
+    count = len(z) if made is None else len(made.mesh.places)
+    groups, per = contest.groups, max(_NUMBERS // max(count, 1), 1)
     start = 0
     while start < len(contest.varied):
         stop = int(np.searchsorted(groups, groups[start] + per, side="right")) - 1
         stop = max(stop, start + 1)
         values = z[:, contest.entries[groups[start] : groups[stop]]]
         values = values if made is None else extended(values, made)
+        values = values if rows is None else values[rows]
         places = groups[start:stop] - groups[start]
         np.maximum.reduceat(values, places, axis=1, out=out[:, start:stop])
         start = stop
@@ -227,7 +228,7 @@ def _value(
     read: Combined,
     contest: _Contest,
     at_vertices: tuple[np.ndarray, np.ndarray],
-    made: Cut | None,
+    grown: tuple[Cut | None, Integers | None],
 ) -> Combined:
     """Return the maximum; groups that vary become basis functions."""
     z, limits = at_vertices
@@ -238,9 +239,8 @@ def _value(
         rounding, steep = (
             np.maximum.reduceat(row[contest.entries], starts) for row in limits
         )
-        if basis.values.shape[1] == before:
-            basis.widen(len(varied))
-        _features(contest, z, made, basis.values[:, before:])
+        basis.widen(len(varied))
+        _features(contest, z, grown, basis.values[:, before:])
         basis.extend(rounding, steep, float(state.mesh.errors.max()))
     kept = read.parts.shape[0]
     code = torch.from_numpy(contest.code)

@@ -124,6 +124,41 @@ def compacted(mesh: Mesh) -> Mesh:
     )
 
 
+def needed_vertices(mesh: Mesh) -> Integers:
+    """Return the vertices that edges have, and those that they were made from."""
+    made = mesh.origin.node >= 0
+    used = np.zeros(len(mesh.places), bool)
+    used[mesh.edges] = True
+    before = 0
+    while (count := int(used.sum())) > before:
+        before = count
+        used[mesh.origin.first[used & made]] = True
+        used[mesh.origin.second[used & made]] = True
+    return np.flatnonzero(used)
+
+
+def renumbered(mesh: Mesh, rows: Integers) -> Mesh:
+    """Return the mesh with some of its vertices only, which are all it needs."""
+    number = np.full(len(mesh.places), -1)
+    number[rows] = np.arange(len(rows))
+    origin = mesh.origin
+    first, second = origin.first[rows], origin.second[rows]
+    return replace(
+        mesh,
+        places=mesh.places[rows],
+        errors=mesh.errors[rows],
+        edges=number[mesh.edges],
+        corners=number[mesh.corners],
+        origin=Origin(
+            first=np.where(first < 0, first, number[first]),
+            second=np.where(second < 0, second, number[second]),
+            node=origin.node[rows],
+            unit=origin.unit[rows],
+            other=origin.other[rows],
+        ),
+    )
+
+
 def polygon_area(polygon: Floats) -> float:
     """Return the area of a counter-clockwise polygon [k, 2]."""
     x, y = (polygon - polygon[0]).T

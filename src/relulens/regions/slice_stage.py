@@ -12,7 +12,15 @@ from relulens.numerics.kernels import planar
 from relulens.regions.slice_basis import Basis, Combined
 from relulens.regions.slice_cut import Cut, Functions, Signs, cut, vertex_signs
 from relulens.regions.slice_exact import ExactSigns
-from relulens.regions.slice_mesh import Integers, Mesh, Origin, Words, compacted
+from relulens.regions.slice_mesh import (
+    Integers,
+    Mesh,
+    Origin,
+    Words,
+    compacted,
+    needed_vertices,
+    renumbered,
+)
 
 _ONE = np.uint64(1)
 
@@ -88,6 +96,26 @@ class State:
             self.basis.values = np.zeros((len(made.mesh.places), 0))
         else:
             self.basis.extend_rows(extended(self.basis.values, made, room))
+
+    def thin(self, read: Combined) -> Integers | None:
+        """Forget vertices that no edge has and no other vertex was made from.
+
+        Args:
+            read: A value that the state need not hold any more.
+
+        Returns:
+            The vertices that are kept, or nothing if that are most.
+        """
+        rows = needed_vertices(self.mesh)
+        if 5 * len(rows) > 4 * len(self.mesh.places):
+            return None
+        self.mesh = renumbered(self.mesh, rows)
+        self.exact.renumbered()
+        if self.basis.direct:
+            for value in (*self.values.values(), read):
+                value.parts = value.parts[torch.from_numpy(rows)]
+        self.basis.values = self.basis.values[rows]
+        return rows
 
     def close(self) -> None:
         """Forget what only further cuts need."""

@@ -49,11 +49,9 @@ def rivals(ups, downs, groups, pairs):
 
 
 @njit(cache=True)
-def winners(parents, codes, alive, groups, pairs):
-    """Return the entry of every group that is largest on each cell after the cut."""
-    count = parents.shape[0]
-    best = np.zeros((count, groups.shape[0] - 1), np.int32)
-    for c in range(count):
+def winners(parents, codes, alive, groups, pairs, best):
+    """Write which entry of every group is largest on each cell after the cut."""
+    for c in range(parents.shape[0]):
         for g in range(groups.shape[0] - 1):
             size = groups[g + 1] - groups[g]
             top = -1
@@ -62,8 +60,7 @@ def winners(parents, codes, alive, groups, pairs):
                     continue
                 if top < 0 or not _has(codes[c], _pair(pairs[g], size, top, a)):
                     top = a
-            best[c, g] = groups[g] + top
-    return best
+            best[c, g] = top
 
 
 @njit(cache=True)
