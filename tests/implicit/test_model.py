@@ -151,7 +151,8 @@ def test_wrong_types_are_refused():
             ImplicitModel(eye, eye, eye, input_shape=shape)
     with pytest.raises(InvalidArgumentError, match="2 entries, and"):
         ImplicitModel(eye, eye, eye, output_shape=(2,))
-    model = ImplicitModel(eye, eye, eye)
+    size = np.int64(1)
+    model = ImplicitModel(eye, eye, eye, None, [("relu", size)], input_shape=(size,))
     for wrong in ("a", model, None):
         with pytest.raises(InvalidArgumentError, match="a network is needed"):
             rl.implicit_model(wrong)

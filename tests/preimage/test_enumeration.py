@@ -122,6 +122,9 @@ def test_refusals() -> None:
     _, network, _ = _network(0)
     with pytest.raises(InvalidArgumentError, match="outside its domain: 1 of"):
         preimage_pieces(network, [[0.5, 2.0]], layer=1, domain=rl.Box(0, 1))
+    for wrong in ({"budget": 0}, {"budget": "all"}, {"restarts": -1}):
+        with pytest.raises(InvalidArgumentError, match="at least"):
+            preimage_pieces(network, [[0.5, 0.5]], layer=1, **wrong)
 
 
 def test_pieces_of_a_pooled_network() -> None:

@@ -198,3 +198,9 @@ def test_refusals() -> None:
     with pytest.raises(InvalidArgumentError, match="needs 3 finite entries"):
         preimage_geometry(network, np.zeros((1, 3)), layer=0, directions=[[1.0, 0]])
     assert preimage_geometry(network, np.zeros((0, 3)), layer=0) == []
+    x = np.zeros((1, 3))
+    for wrong in ({"samples": -1}, {"samples": 1.5}, {"programs": -1}):
+        with pytest.raises(InvalidArgumentError, match="at least 0"):
+            preimage_geometry(network, x, layer=0, **wrong)
+    with pytest.raises(InvalidArgumentError, match="cannot use directions"):
+        preimage_geometry(network, x, layer=0, directions="a")

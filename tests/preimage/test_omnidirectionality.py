@@ -5,12 +5,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from preimage.cone_oracle import leaves_a_direction
 from scipy.sparse import csr_array
 
 from relulens.errors import InvalidArgumentError, NotFiniteError
+from relulens.graph.maps import AlongAxis
 from relulens.preimage.omnidirectionality import omnidirectionality
 from relulens.preimage.statements import statements
 
@@ -156,3 +158,19 @@ def test_refusals() -> None:
         omnidirectionality([[1.0]], point=[0.0])
     with pytest.raises(InvalidArgumentError, match="positive there"):
         omnidirectionality([[1.0]], point=[1.0], bias=[0.0])
+    for point, bias in (([math.nan], [0.0]), ([0.0], [math.inf])):
+        with pytest.raises(NotFiniteError, match="1 entries of point and 1 of bias"):
+            omnidirectionality([[1.0]], point=point, bias=bias)
+    for wrong in ("a", [["a"]], [[1.0], [1.0, 2.0]], None):
+        with pytest.raises(InvalidArgumentError, match="cannot use the matrix"):
+            omnidirectionality(wrong)
+    with pytest.raises(InvalidArgumentError, match="cannot use point"):
+        omnidirectionality([[1.0]], point="a", bias=[0.0])
+
+
+def test_a_map_is_its_matrix() -> None:
+    """A LinearMap is taken as the matrix that it stands for."""
+    rows = np.array([[1.0, 0], [0, 1], [-1, -1]])
+    for kept, verdict in ((rows, "omnidirectional"), (rows[:2], "not")):
+        map_ = AlongAxis(torch.from_numpy(kept), (2,), 0)
+        assert omnidirectionality(map_).verdict == verdict

@@ -20,8 +20,10 @@ from relulens.graph.evaluate import evaluate
 from relulens.graph.network import Network
 from relulens.graph.smooth import GELU, TANH
 from relulens.importers.layers import from_layers
+from relulens.local.polytope import region_polytope
 from relulens.preimage.preimage import preimage
 from relulens.preimage.result import Preimage
+from relulens.preimage.twin import twin
 
 
 def layer_net(weight: np.ndarray, bias: np.ndarray) -> Network:
@@ -330,6 +332,39 @@ def test_full_rank_is_certified_by_an_inverse() -> None:
     assert found.rank == 2
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_region_as_domain_is_its_rows(seed: int) -> None:
+    """A region says the same as its rows, and bounds what it holds."""
+    draw = np.random.default_rng(seed)
+    sizes = ((2, 2), (8, 2), (1, 8))
+    net = from_layers([(draw.standard_normal(s), draw.random(s[0])) for s in sizes])
+    x = draw.standard_normal((1, 2))
+    region = region_polytope(net, x)[0]
+    pair = region.A.to_dense(), region.b
+    for limit in (region, region.facets()):
+        found = preimage(net, x, layer=0, domain=limit)[0]
+        wanted = preimage(net, x, layer=0, domain=pair)[0]
+        assert (found.verdict, found.dimension) == (wanted.verdict, wanted.dimension)
+        assert found.certificate.verify()
+        beside = twin(net, x, layer=0, domain=limit)[0].x2
+        assert beside is None or beside in region
+    far = x + 100 * draw.standard_normal((1, 2))
+    with pytest.raises(InvalidArgumentError, match="outside its domain"):
+        preimage(net, far, layer=0, domain=region)
+
+
+def test_domains_that_do_not_fit_are_refused() -> None:
+    net, x = NETWORKS["deep"]()
+    for limit in (Box(0, 1), region_polytope(net, x)[0]):
+        with pytest.raises(InvalidArgumentError, match="bounds the input"):
+            preimage(net, x, layer=1, scope="layer", domain=limit)
+    for limit in (region_polytope(net, x[:1]), "all", ("a", [1.0]), ([[1], [1, 2]], 1)):
+        with pytest.raises(InvalidArgumentError, match=r"as a domain|the domain's A"):
+            preimage(net, x, layer=0, domain=limit)
+    with pytest.raises(InvalidArgumentError, match="has 2 columns"):
+        preimage(net, x, layer=0, domain=(torch.zeros(1, 2), torch.zeros(1)))
+
+
 def test_refusals() -> None:
     net, x = NETWORKS["deep"]()
     with pytest.raises(UnknownNameError, match="nearest are 'relu7'"):
@@ -338,14 +373,10 @@ def test_refusals() -> None:
         preimage(net, x, layer=1)
     with pytest.raises(InvalidArgumentError, match="scope 'all'"):
         preimage(net, x, layer=1, scope="all")
-    with pytest.raises(InvalidArgumentError, match="bounds the input"):
-        preimage(net, x, layer=1, scope="layer", domain=Box(0, 1))
     with pytest.raises(InvalidArgumentError, match="0 of x and features"):
         preimage(net, layer=0)
     with pytest.raises(InvalidArgumentError, match="outside its domain"):
         preimage(net, x * 0 + 5, layer=0, domain=Box(0, 1))
-    with pytest.raises(InvalidArgumentError, match="has 2 columns"):
-        preimage(net, x, layer=0, domain=(torch.zeros(1, 2), torch.zeros(1)))
     with pytest.raises(InvalidArgumentError, match="its range 0"):
         preimage(net, layer=0, features=-torch.ones(1, 3))
     with pytest.raises(ShapeError, match="batch axis is missing"):
@@ -356,4 +387,7 @@ def test_refusals() -> None:
         preimage(smooth, y, layer="gelu", scope="layer")
     with pytest.raises(NotPolyhedralError, match="tanh"):
         preimage(smooth, y, layer="relu", scope="region")
+    with pytest.raises(NotPolyhedralError, match="scope='layer' asks about"):
+        preimage(smooth, y, layer="output")
+    assert preimage(smooth, y, layer="output", scope="layer")
     assert GELU.turns

@@ -108,3 +108,8 @@ def test_what_cannot_be_inverted_is_refused():
         reconstruction(network, [[1.0, 2.0]], layer=0)
     with pytest.raises(InvalidArgumentError, match="numbers differ"):
         reconstruction(network, [[1.0]], layer=0, truth=[[1.0], [2.0]])
+    for weight in (-1, float("nan"), float("inf"), "a"):
+        with pytest.raises(InvalidArgumentError, match="the weight is"):
+            reconstruction(network, [[1.0]], layer=0, weight=weight)
+    with pytest.raises(InvalidArgumentError, match="cannot use features"):
+        reconstruction(network, "a", layer=0)

@@ -8,6 +8,7 @@ import torch
 from networks import NETWORKS, POLYHEDRAL
 from numpy.typing import NDArray
 
+from relulens.errors import InvalidArgumentError
 from relulens.graph.domain import Box
 from relulens.graph.evaluate import evaluate
 from relulens.importers.layers import from_layers
@@ -90,3 +91,10 @@ def test_unbounded_twins_are_far() -> None:
     boxed = twin(net, [[1.0, 2.0, 3.0]], layer=0, domain=Box(0, 10))[0]
     assert not boxed.unbounded
     assert boxed.distance == pytest.approx(np.sqrt(18), rel=1e-6)
+
+
+@pytest.mark.parametrize("restarts", [0, -1, 2.5])
+def test_a_search_without_starts_is_refused(restarts: float) -> None:
+    network = from_layers([([[1.0, 0.0]], None), ([[1.0]], None)])
+    with pytest.raises(InvalidArgumentError, match=r"restarts is .* at least 1"):
+        twin(network, [[1.0, 1.0]], layer=0, restarts=restarts)

@@ -82,3 +82,14 @@ def test_a_budget_gives_a_bracket_that_holds():
 def test_bad_radii_are_refused(radius):
     with pytest.raises(InvalidArgumentError, match="radius"):
         rl.regions_in_ball(drawn(0, (2, 3, 1)), np.zeros(2), radius)
+
+
+def test_the_maximum_norm_has_two_names():
+    network = drawn(1, (2, 6, 1))
+    named = rl.regions_in_ball(network, np.zeros(2), 0.5, norm="inf")
+    number = rl.regions_in_ball(network, np.zeros(2), 0.5, norm=np.inf)
+    assert named.lower == number.lower
+    assert torch.equal(named.points, number.points)
+    for norm in (1, "two", [2], None):
+        with pytest.raises(InvalidArgumentError, match="norm"):
+            rl.regions_in_ball(network, np.zeros(2), 0.5, norm=norm)

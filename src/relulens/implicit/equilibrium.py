@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -159,7 +160,7 @@ def _check_target(error: float, turns: int) -> None:
         ("error", error, "Pass a positive distance such as 1e-8."),
         ("turns", turns, "Pass 1 or more."),
     ):
-        if not isinstance(value, int | float) or not value > 0:
+        if not isinstance(value, Real) or not value > 0:
             raise InvalidArgumentError(
                 f"cannot solve for the equilibrium: {name} is {value!r}, and a number"
                 f" above 0 is needed. {advice}"

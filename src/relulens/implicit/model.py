@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import TypeVar
 
 import numpy as np
@@ -230,7 +231,7 @@ def _shape(name: str, given: Shape | None, size: int) -> Shape:
     if given is None:
         return (size,)
     shape = tuple(given) if isinstance(given, Sequence) else (given,)
-    if not all(isinstance(length, int) for length in shape):
+    if not all(isinstance(length, Integral) for length in shape):
         raise InvalidArgumentError(
             f"cannot make an implicit model: {name} is {given!r}, and whole numbers are"
             " needed. Pass a tuple of them."

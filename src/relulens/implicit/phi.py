@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import TypeAlias
 
 import torch
@@ -76,8 +77,8 @@ def _pair(given: tuple[object, ...]) -> tuple[object, int]:
         InvalidArgumentError: It is another tuple.
     """
     match given:
-        case (operation, int(size)) if size >= 0:
-            return operation, size
+        case (operation, Integral() as size) if size >= 0:
+            return operation, int(size)
         case _:
             raise InvalidArgumentError(
                 f"cannot use {given!r} in phi: it is no pair of a name and a number of"

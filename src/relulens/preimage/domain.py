@@ -10,9 +10,11 @@ from relulens.certificates.reading import leaves_of
 from relulens.certificates.statement import Limits
 from relulens.certificates.target import Target
 from relulens.errors import InvalidArgumentError
+from relulens.graph.arrays import tensor_of
 from relulens.graph.domain import Box
 from relulens.graph.network import Network
 from relulens.graph.polyhedral import polyhedral, source_name
+from relulens.local.polytope import Polytope
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -37,14 +39,20 @@ def variable_of(
 
     Raises:
         InvalidArgumentError: The scope is unknown, or needed and missing.
-        NotPolyhedralError: A region's map is asked for, and a node before the layer is
-            not piecewise affine.
+        NotPolyhedralError: The input or a region's map is asked for, and a node before
+            the layer is not piecewise affine.
     """
     leaves = leaves_of(network, target.argument)
     reads = ", ".join(
         "input" if leaf == 0 else source_name(network, leaf) for leaf in leaves
     )
     if scope is None and leaves != (0,):
+        polyhedral(
+            network,
+            target.argument,
+            question="the pre-image in the input (scope='layer' asks about what the"
+            " layer itself reads)",
+        )
         raise InvalidArgumentError(
             f"cannot choose what the pre-image of layer {target.name!r} lives in: it"
             f" reads {reads}, and not the input alone. Pass scope='layer' for what it"
@@ -67,21 +75,27 @@ def limits_of(network: Network, variable: Variable, domain: object) -> Limits | 
     """Return what the variable is known to satisfy; the network's domain by default.
 
     Raises:
-        InvalidArgumentError: A box is given where the variable is not the input, or a
-            polytope has another number of columns.
+        InvalidArgumentError: A box or region is given where the variable is not the
+            input, or a polytope has another number of columns.
+        MemoryLimitError: A region's rows are too large.
     """
     if domain is None:
         if network.domain is None or variable.leaves != (0,):
             return None
         return _box(network.domain, network)
+    if isinstance(domain, Box | Polytope) and variable.leaves != (0,):
+        what = "box" if isinstance(domain, Box) else "region"
+        raise InvalidArgumentError(
+            f"cannot apply a {what} to {variable.name}: it bounds the input, and the"
+            f" variable here has {variable.size} coordinates of other layers. Pass"
+            " scope='region', or a polytope (A, b) on that variable."
+        )
     if isinstance(domain, Box):
-        if variable.leaves != (0,):
-            raise InvalidArgumentError(
-                f"cannot apply a box to {variable.name}: it bounds the input, and the"
-                f" variable here has {variable.size} coordinates of other layers. Pass"
-                " scope='region', or a polytope (A, b) on that variable."
-            )
         return _box(domain, network)
+    if isinstance(domain, Polytope):
+        said = ~domain.constant.cpu()
+        rows = domain.A.to_dense().cpu()[said]
+        return _polytope(variable, (rows, domain.b.cpu()[said]))
     return _polytope(variable, domain)
 
 
@@ -101,11 +115,13 @@ def _box(box: Box, network: Network) -> Limits:
 def _polytope(variable: Variable, domain: object) -> Limits:
     match domain:
         case (rows, bounds):
-            matrix, right = _float(rows), _float(bounds)
+            matrix = _float(rows, subject="the domain's A")
+            right = _float(bounds, subject="the domain's b")
         case _:
             raise InvalidArgumentError(
-                f"cannot use a {type(domain).__name__} as a domain: a Box or a pair"
-                " (A, b) for A v <= b is needed. Pass one of these."
+                f"cannot use a {type(domain).__name__} as a domain: a Box, a pair"
+                " (A, b) for A v <= b, or 1 of the regions that region_polytope returns"
+                " is needed. Pass one of these."
             )
     if matrix.ndim != 2 or right.shape != matrix.shape[:1]:
         raise InvalidArgumentError(
@@ -125,5 +141,5 @@ def _polytope(variable: Variable, domain: object) -> Limits:
     return Limits(rows=matrix, bounds=right)
 
 
-def _float(values: object) -> Tensor:
-    return torch.as_tensor(values).detach().cpu().to(torch.float64)
+def _float(values: object, *, subject: str) -> Tensor:
+    return tensor_of(values, subject=subject).cpu().to(torch.float64)

@@ -18,6 +18,7 @@ from relulens.graph.network import Network
 from relulens.graph.nodes import Maximum, TwoSlope
 from relulens.graph.polyhedral import polyhedral
 from relulens.graph.tolerances import Tolerances
+from relulens.preimage.counts import check_count
 from relulens.preimage.pattern_maps import Units, units_of
 from relulens.preimage.pattern_piece import (
     PatternPiece,
@@ -125,8 +126,8 @@ def preimage_pieces(
             with maxima all choices of winners are searched at once, without a walk.
         x: Inputs [N, *input_shape].
         layer: Index into ``network.layers``, or any name.
-        domain: A ``Box`` or a pair (A, b) that inputs lie in; the network's domain by
-            default.
+        domain: A ``Box``, a region or a pair (A, b) that inputs lie in, as for
+            ``preimage``; the network's domain by default.
         budget: The most patterns to try in the walk, and again in the search of all.
         restarts: Random inputs that the walk starts from again.
         tol: As for ``preimage``; ties count as off.
@@ -138,12 +139,16 @@ def preimage_pieces(
 
     Raises:
         NotPolyhedralError: Curved nodes are involved.
-        InvalidArgumentError: The domain does not fit or does not hold x.
+        InvalidArgumentError: The domain does not fit or does not hold x, or the budget
+            is not positive.
         UnknownNameError: No layer has this name.
 
     Cost:
         One linear program a pattern tried, and one a unit for every piece found.
     """
+    verb = "find the pieces of a pre-image"
+    check_count(budget, name="budget", least=1, verb=verb)
+    check_count(restarts, name="restarts", least=0, verb=verb)
     asked = question(network, layer, "region", domain, tol or Tolerances())
     points = asked.network.as_input(x)
     polyhedral(asked.network, asked.target.feature, question="the whole pre-image")

@@ -13,10 +13,12 @@ from relulens.certificates.rounding import Array
 from relulens.certificates.statement import Statement, subject_of
 from relulens.certificates.subjects import Weights, weights_of
 from relulens.errors import InvalidArgumentError, MemoryLimitError, SolverError
+from relulens.graph.arrays import tensor_of
 from relulens.graph.network import Network
 from relulens.graph.tolerances import Tolerances
 from relulens.preimage.bounding_image import Ranges, bounding_image, widths
 from relulens.preimage.centres import BarrierCentre, barrier_centre, largest_ball
+from relulens.preimage.counts import check_count
 from relulens.preimage.diameter import Diameter, climb, diameter
 from relulens.preimage.extents import Programs
 from relulens.preimage.hit_and_run import Walk, hit_and_run
@@ -151,7 +153,8 @@ def preimage_geometry(
         *bounds* follow from multipliers checked on the raw rows with rounding.
 
     Raises:
-        InvalidArgumentError: Directions, scope or domain do not fit.
+        InvalidArgumentError: Directions, scope or domain do not fit, or a number of
+            samples or programs is negative.
         NotPolyhedralError: The layer, or one before it, is curved.
         UnknownNameError: No layer has this name.
 
@@ -168,6 +171,10 @@ def preimage_geometry(
         >>> round(found.radius, 6), round(found.diameter.lower, 6)
         (1.0, 2.828427)
     """
+    verb = "measure a pre-image"
+    check_count(samples, name="samples", least=0, verb=verb)
+    if programs is not None:
+        check_count(programs, name="programs", least=0, verb=verb)
     asked = question(network, layer, scope, domain, tol or Tolerances())
     points = asked.network.as_input(x)
     wanted = _Wanted(
@@ -195,7 +202,7 @@ def _directions(asked: Question, directions: object) -> Array:
     size = asked.variable.size
     if directions is None:
         return np.zeros((0, size))
-    held = torch.as_tensor(directions).detach().cpu().to(torch.float64)
+    held = tensor_of(directions, subject="directions").cpu().to(torch.float64)
     if held.ndim < 2 or held[0].numel() != size or not bool(held.isfinite().all()):
         raise InvalidArgumentError(
             f"cannot measure along directions {list(held.shape)}: each needs {size}"

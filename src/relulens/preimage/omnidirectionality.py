@@ -11,6 +11,8 @@ from relulens.certificates.rounding import Array
 from relulens.certificates.subjects import GivenMatrix, Matrix, weights_of
 from relulens.certificates.system import System, rows_of
 from relulens.errors import InvalidArgumentError, NotFiniteError
+from relulens.graph.arrays import tensor_of
+from relulens.graph.linear_map import LinearMap
 from relulens.graph.tolerances import Tolerances
 from relulens.preimage.cone import Certificate, decide
 
@@ -57,7 +59,8 @@ def omnidirectionality(
     the rows span positively; A has full rank and ``A^T m = 0`` for some m > 0.
 
     Args:
-        A: The matrix [m, n], an array or a scipy sparse matrix; zero rows are ignored.
+        A: The matrix [m, n], an array, a scipy sparse matrix or a ``LinearMap``; zero
+            rows are ignored.
         point: A solution p [n] of ``A x + bias <= 0``. Then the question is whether it
             is the only one: whether the rows tight at p are omnidirectional.
         bias: The constant parts [m], with ``point``.
@@ -67,9 +70,10 @@ def omnidirectionality(
         The verdict with a certificate that ``certificate.verify()`` checks.
 
     Raises:
-        InvalidArgumentError: A is not a matrix, has no column, or only one of ``point``
-            and ``bias`` is given, or the point is not a solution.
+        InvalidArgumentError: A is not a matrix of numbers, has no column, or only one
+            of ``point`` and ``bias`` is given, or the point is not a solution.
         NotFiniteError: A number is NaN or infinite.
+        MemoryLimitError: A ``LinearMap`` is too large to be written out.
 
     Example:
         >>> omnidirectionality([[1.0], [-2.0]]).verdict
@@ -117,7 +121,8 @@ def _matrix(A: object) -> Matrix:
         matrix = csr_array(A, dtype=np.float64)
         entries = matrix.data
     else:
-        held = torch.as_tensor(A).detach().cpu().to(torch.float64)
+        given = A.to_dense() if isinstance(A, LinearMap) else A
+        held = tensor_of(given, subject="the matrix").cpu().to(torch.float64)
         matrix = np.array(held.numpy(), dtype=np.float64, order="C")
         entries = matrix
     if matrix.ndim != 2 or matrix.shape[1] == 0:
@@ -137,13 +142,21 @@ def _matrix(A: object) -> Matrix:
 def _tight(
     matrix: Matrix, size: Array, point: object, bias: object, tol: Tolerances
 ) -> np.ndarray:
-    at = torch.as_tensor(point).detach().to(torch.float64).numpy()
-    shift = torch.as_tensor(bias).detach().to(torch.float64).numpy()
+    at, shift = (
+        tensor_of(given, subject=name).cpu().to(torch.float64).numpy()
+        for name, given in (("point", point), ("bias", bias))
+    )
     if at.shape != (matrix.shape[1],) or shift.shape != (matrix.shape[0],):
         raise InvalidArgumentError(
             f"cannot test omnidirectionality for a point: point {list(at.shape)} and"
             f" bias {list(shift.shape)} do not fit a matrix {list(matrix.shape)}."
             " Pass one number a column, and one a row."
+        )
+    bad = int((~np.isfinite(at)).sum() + (~np.isfinite(shift)).sum())
+    if bad:
+        raise NotFiniteError(
+            f"cannot test omnidirectionality for a point: {bad} of {at.size} entries of"
+            f" point and {shift.size} of bias are NaN or infinite. Pass finite ones."
         )
     value = np.asarray(matrix @ at) + shift
     reach = np.asarray(abs(matrix) @ np.abs(at)) + np.abs(shift)

@@ -57,8 +57,9 @@ def preimage(
             the input space, on x's region; ``"network"``: in the input space, over all
             regions, or where that is not finished undecided with the pieces found. May
             be left out for a layer that reads the input alone, where all are one.
-        domain: A ``Box`` on the input, or a pair (A, b) for ``A v <= b`` on the
-            variable; the network's domain by default, where the variable is the input.
+        domain: A ``Box`` on the input, a region of it that ``region_polytope`` returns,
+            or a pair (A, b) for ``A v <= b`` on the variable; the network's domain by
+            default, where the variable is the input.
         budget: The most choices of units' sides to look at where the pre-image is a
             union (``scope="network"``, abs, negative slopes, maxima).
         tol: ``tol.sign`` says which arguments are zero to rounding.

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from jaxtyping import Float
@@ -10,6 +11,7 @@ from torch import Tensor
 from relulens.certificates.reading import leaves_of
 from relulens.certificates.target import Target, target_of
 from relulens.errors import InvalidArgumentError, ShapeError
+from relulens.graph.arrays import tensor_of
 from relulens.graph.convert import converted
 from relulens.graph.domain import Box
 from relulens.graph.linear_map import BYTE_LIMIT, check_bytes
@@ -109,8 +111,8 @@ def reconstruction(
         limit: Bytes of the layer's matrix.
 
     Raises:
-        InvalidArgumentError: The layer is no ReLU or reads other layers, or there are
-            not as many true inputs as features.
+        InvalidArgumentError: The layer is no ReLU or reads other layers, there are not
+            as many true inputs as features, or the weight is negative.
         ShapeError: Features or truth have another shape.
         MemoryLimitError: The layer's matrix is too large.
 
@@ -123,10 +125,15 @@ def reconstruction(
         >>> reconstruction(network, [[4.0, 0.0]], layer=0).points
         tensor([[2.]], dtype=torch.float64)
     """
+    if not isinstance(weight, Real) or not 0 <= weight < math.inf:
+        raise InvalidArgumentError(
+            f"cannot reconstruct inputs: the weight is {weight!r}, and a finite number"
+            " of at least 0 is needed. Pass one such as 1e-3."
+        )
     tolerances = tol or Tolerances()
     exact = converted(network, torch.float64, torch.device("cpu"))
     target = _relu(exact, layer)
-    given = torch.as_tensor(features).detach().cpu().to(torch.float64)
+    given = tensor_of(features, subject="features").cpu().to(torch.float64)
     shape = exact.nodes[target.feature].shape
     if given.ndim == 0 or given.shape[1:] != torch.Size(shape):
         raise ShapeError(

@@ -17,6 +17,7 @@ from relulens.graph.convert import converted
 from relulens.graph.freeze import node_values
 from relulens.graph.network import Network
 from relulens.graph.tolerances import Tolerances
+from relulens.preimage.counts import check_count
 from relulens.preimage.dimension import implied
 from relulens.preimage.farthest import farthest, longest_step
 from relulens.preimage.kernel import Kernel, kernel
@@ -84,8 +85,8 @@ def twin(
         network: The network.
         x: Inputs [N, *input_shape].
         layer: Index into ``network.layers``, or any name.
-        domain: A ``Box``, or a pair (A, b) for ``A x <= b``, that the twin lies in; the
-            network's domain by default.
+        domain: A ``Box``, a region, or a pair (A, b) for ``A x <= b``, that the twin
+            lies in, as for ``preimage``; the network's domain by default.
         restarts: Starts of the search for the farthest point; by default 100 on small
             sets and 4 on large ones.
         tol: ``tol.sign`` says which arguments are zero to rounding.
@@ -96,7 +97,8 @@ def twin(
         ``x2`` where the features determine the input or no twin was found.
 
     Raises:
-        InvalidArgumentError: The domain does not fit or does not hold x.
+        InvalidArgumentError: The domain does not fit or does not hold x, or there are
+            no restarts.
         NotPolyhedralError: The layer, or one before it, is curved.
         UnknownNameError: No layer has this name.
 
@@ -104,6 +106,8 @@ def twin(
         For bounded sets about five linear programs a start, each 10 to 25 products
         ``G^T D G`` [q, q].
     """
+    if restarts is not None:
+        check_count(restarts, name="restarts", least=1, verb="look for twins")
     asked = question(network, layer, "region", domain, tol or Tolerances())
     points = asked.network.as_input(x)
     results: list[Twin] = []

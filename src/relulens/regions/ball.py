@@ -71,7 +71,7 @@ def regions_in_ball(
     radius: float,
     /,
     *,
-    norm: Literal[2] | float = 2,
+    norm: Literal[2, "inf"] | float = 2,
     budget: int = BUDGET,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -86,7 +86,7 @@ def regions_in_ball(
         network: A piecewise-affine network.
         x: The centre, of the network's input shape or with a batch axis of 1.
         radius: The radius, positive and finite, in the input's units.
-        norm: 2, or infinity for a cube of half that width.
+        norm: 2, or ``"inf"`` (also ``math.inf``) for a cube of half that width.
         budget: Most regions; beyond it the answer is a bracket.
         seed: Of the point near the centre that the walk starts from.
         progress: Called with the regions walked over and the regions found.
@@ -109,11 +109,12 @@ def regions_in_ball(
         2
     """
     polyhedral(network, network.output, question="regions_in_ball")
-    if not 0 < radius < math.inf or norm not in {2, math.inf} or budget < 1:
+    size = math.inf if norm == "inf" else norm
+    if not 0 < radius < math.inf or size not in (2, math.inf) or budget < 1:
         raise InvalidArgumentError(
-            f"cannot count regions in a ball: radius {radius}, norm {norm} and budget"
-            f" {budget} are given. Pass a positive finite radius, norm 2 or infinity,"
-            " and a budget of 1 or more."
+            f"cannot count regions in a ball: radius {radius}, norm {norm!r} and"
+            f" budget {budget} are given. Pass a positive finite radius, norm 2 or"
+            " 'inf', and a budget of 1 or more."
         )
     given = x if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))
     if tuple(given.shape) == network.input_shape:
@@ -125,7 +126,7 @@ def regions_in_ball(
             " is needed. Pass one centre."
         )
     exact = converted(network, torch.float64, torch.device("cpu"))
-    walk = _Walk(exact, centre[0].cpu().double(), float(radius), float(norm))
+    walk = _Walk(exact, centre[0].cpu().double(), float(radius), float(size))
     walk.run(budget, seed, progress)
     return walk.result(network.device)
 
