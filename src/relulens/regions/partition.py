@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -147,7 +148,15 @@ class Partition:
             One walk up the tree of cuts; nothing is evaluated.
         """
         self._range(cell)
-        return self.codes.pattern(cell)
+        return self.codes.patterns(np.array([cell]))
+
+    def patterns(self, start: int, stop: int) -> ActivationPattern:
+        """Return the codes of all layers on the cells from ``start`` to ``stop``.
+
+        Cost:
+            As many bytes as the cells have units.
+        """
+        return self.codes.patterns(np.arange(start, min(stop, self.count)))
 
     def map(self, cell: int) -> CellMap:
         """Return the affine map of the network on one cell, in plane coordinates."""

@@ -25,14 +25,14 @@ class Branch:
 
     stages: Sequence[Stage]
 
-    def codes(self, cell: int) -> dict[int, np.ndarray]:
-        """Return every node's codes on one of the last stage's cells."""
+    def codes(self, cells: np.ndarray) -> dict[int, np.ndarray]:
+        """Return every node's codes on some of the last stage's cells [cells, size]."""
         found: dict[int, np.ndarray] = {}
         for stage in reversed(self.stages):
             if stage.node >= 0:
-                found[stage.node] = stage.codes(cell)
+                found[stage.node] = stage.codes(cells)
             if stage.parents is not None:
-                cell = int(stage.parents[cell])
+                cells = stage.parents[cells]
         return found
 
 
@@ -57,24 +57,40 @@ class CellCodes:
     def node_codes(self, cell: int) -> dict[int, np.ndarray]:
         """Return every nonlinear node's codes on one cell, flat."""
         place = int(np.searchsorted(self.starts, cell, side="right")) - 1
-        return self.branches[place].codes(cell - int(self.starts[place]))
+        inside = np.array([cell - int(self.starts[place])])
+        codes = self.branches[place].codes(inside)
+        return {node: rows[0].astype(np.int64) for node, rows in codes.items()}
 
-    def pattern(self, cell: int) -> ActivationPattern:
-        """Return the codes of the layers, as ``activation_pattern`` gives them."""
-        codes = self.node_codes(cell)
+    def patterns(self, cells: np.ndarray) -> ActivationPattern:
+        """Return the codes of the layers, as ``activation_pattern`` gives them.
+
+        Args:
+            cells: The cells, in order.
+        """
+        edges = np.searchsorted(cells, self.starts)
+        parts = [
+            branch.codes(cells[first:last] - start)
+            for branch, first, last, start in zip(
+                self.branches, edges, edges[1:], self.starts, strict=False
+            )
+            if first < last
+        ]
+        if not parts:
+            parts = [self.branches[0].codes(cells)] if self.branches else [{}]
+        codes = {node: np.concatenate([p[node] for p in parts]) for node in parts[0]}
         found: dict[str, Tensor] = {}
         for layer in self.region.network.layers:
             if all(index in codes for index in layer.nodes):
                 found[layer.name] = self._layer(layer, codes)
-        return ActivationPattern(codes=found, batch=1)
+        return ActivationPattern(codes=found, batch=len(cells))
 
     def _layer(self, layer: Layer, codes: Mapping[int, np.ndarray]) -> Tensor:
         first, *rest = (torch.from_numpy(codes[index]) for index in layer.nodes)
         if isinstance(self.region.nodes[layer.nodes[0]], Maximum):
-            return first.to(torch.int32)[None]
+            return first.to(torch.int32)
         for code in rest:
             first = first + (1 - code)
-        return first.to(torch.int8)[None]
+        return first.to(torch.int8)
 
     def affine_map(self, cell: int) -> tuple[Tensor, Tensor]:
         """Return slope [out, 2] and offset [out] of the network on one cell."""

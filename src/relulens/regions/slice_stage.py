@@ -50,14 +50,15 @@ class Stage:
     groups: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
     parents: Integers | None = None
 
-    def codes(self, cell: int) -> Integers:
-        """Return the codes of all entries on one cell."""
-        code = self.code.astype(np.int64)
+    def codes(self, cells: Integers) -> NDArray[np.integer]:
+        """Return the codes of all entries on some cells [cells, size]."""
+        code = np.repeat(self.code[None], len(cells), 0)
         if self.bits is not None and len(self.varied):
-            flags = np.unpackbits(self.bits[cell].view(np.uint8), bitorder="little")
-            code[self.varied] = flags[: len(self.varied)]
+            words = np.ascontiguousarray(self.bits[cells]).view(np.uint8)
+            flags = np.unpackbits(words, axis=1, bitorder="little")
+            code[:, self.varied] = flags[:, : len(self.varied)]
         if self.winners is not None and len(self.varied):
-            code[self.varied] = self.entries[self.groups + self.winners[cell]]
+            code[:, self.varied] = self.entries[self.groups + self.winners[cells]]
         return code
 
 

@@ -1,14 +1,16 @@
 """A slice's cells as the page's viewer takes them."""
 
-from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import breadth_first_order
 
 from relulens.graph.nodes import TwoSlope
 from relulens.local.affine_map import local_affine_map
+from relulens.local.pattern import ActivationPattern
 from relulens.plot.partition import CLASSES, edge_depth
 from relulens.plot.theme import LINE, depth_colours, number
 from relulens.regions.cell_values import CellValues
@@ -25,10 +27,9 @@ from relulens.report.page.cells import (
 from relulens.report.page.pictures import summed
 
 LEVELS = 256
-MOST_CODES = 100_000_000
+MOST_CODES = 200_000_000
 """Cells times units above which codes are left out."""
-MOST_CODED = 20_000
-"""Cells above which codes are left out."""
+CODED_AT_ONCE = 4096
 MOST_TEMPLATES = 150
 BYTES_OF_TEMPLATES = 250_000
 
@@ -142,27 +143,23 @@ def cell_codes(partition: Partition) -> CellCodes | None:
     first = partition.pattern(0)
     names = _two_slope_names(partition)
     units = sum(first[name].shape[1] for name in names)
-    many = partition.count > MOST_CODED or units * partition.count > MOST_CODES
-    if not names or many:
+    if not names or units * partition.count > MOST_CODES:
         return None
-    codes = np.stack([_row(partition, cell, names) for cell in range(partition.count)])
+    codes = np.concatenate([
+        _rows(partition.patterns(start, start + CODED_AT_ONCE), names)
+        for start in range(0, partition.count, CODED_AT_ONCE)
+    ])
     parents = _tree(partition)
-    counts = np.zeros(partition.count, dtype=np.int64)
-    changed: list[np.ndarray] = []
-    new: list[np.ndarray] = []
-    for cell, parent in enumerate(parents):
-        # a root counts from cell 0, which has no differences from itself
-        places = np.flatnonzero(codes[cell] != codes[max(parent, 0)])
-        counts[cell] = len(places)
-        changed.append(places)
-        new.append(codes[cell][places])
+    # a root counts from cell 0, which has no differences from itself
+    differ = codes != codes[np.maximum(parents, 0)]
+    cells, places = np.nonzero(differ)
     return CellCodes(
         layers=[(name, first[name].shape[1]) for name in names],
         reference=codes[0],
         parents=parents,
-        counts=counts,
-        units=np.concatenate(changed),
-        codes=np.concatenate(new),
+        counts=np.bincount(cells, minlength=partition.count),
+        units=places,
+        codes=codes[cells, places],
     )
 
 
@@ -176,24 +173,25 @@ def _two_slope_names(partition: Partition) -> list[str]:
     ]
 
 
-def _row(partition: Partition, cell: int, names: Sequence[str]) -> NDArray[np.uint8]:
-    pattern = partition.pattern(cell)
-    return np.concatenate([pattern[name][0].numpy() for name in names]).astype(np.uint8)
+def _rows(pattern: ActivationPattern, names: Sequence[str]) -> NDArray[np.uint8]:
+    return np.concatenate([pattern[name].numpy() for name in names], 1).astype(np.uint8)
 
 
 def _tree(partition: Partition) -> NDArray[np.int64]:
-    """Return the parent of every cell in a tree of neighbours, cell 0 its root."""
-    parents = np.full(partition.count, -1, dtype=np.int64)
-    seen = np.zeros(partition.count, dtype=bool)
-    seen[0] = True
-    queue = deque([0])
-    while queue:
-        cell = queue.popleft()
-        for other in partition.neighbours(cell).tolist():
-            if not seen[other]:
-                seen[other] = True
-                parents[other] = cell
-                queue.append(other)
+    """Return the parent of every cell in a tree of neighbours, -1 for roots."""
+    pairs = partition.edge_cells.numpy()
+    pairs = pairs[(pairs >= 0).all(1)]
+    count = partition.count
+    ones = np.ones(len(pairs), dtype=np.int8)
+    graph = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(count, count)).tocsr()
+    parents = np.full(count, -1, dtype=np.int64)
+    seen = np.zeros(count, dtype=bool)
+    for root in range(count):
+        if seen[root]:
+            continue
+        order, before = breadth_first_order(graph, root, directed=False)
+        seen[order] = True
+        parents[order[1:]] = before[order[1:]]
     return parents
 
 

@@ -31,16 +31,16 @@ from relulens.report.sections.phrases import (
 from relulens.report.slice_cells import slice_cells
 
 SECONDS = 30.0
-CELLS = 25_000
+CELLS = 75_000
 """Most cells on the page."""
 ROUNDS = 8
 """Slices that are tried before the section gives up."""
 FIRST = 0.03
 """Side of the first polygon, in sides of the inputs' triangle."""
-WORTHWHILE, MOST_GROWTH = 1.2, 6.0
+WORTHWHILE, MOST_GROWTH = 1.1, 6.0
 """Least and most that the next polygon is larger."""
 SMALL = 1e-3
-MARGIN = 1.25
+MARGIN = 1.05
 """Side of the largest polygon: the inputs lie inside."""
 
 
@@ -179,7 +179,7 @@ def _grown(
 
 def _growth(partition: Partition, used: float, left: float) -> float:
     """Return how much larger a side may be, from what this slice took."""
-    cells = 0.7 * CELLS / max(partition.count, 1)
+    cells = 0.85 * CELLS / max(partition.count, 1)
     seconds = 0.4 * max(left, 0.0) / max(used, 1e-3)
     return float(min(np.sqrt(min(cells, seconds)), MOST_GROWTH))
 
@@ -293,7 +293,7 @@ PIECES = Section(
     title="Where its pieces lie",
     questions=("prediction", "activity"),
     seconds=SECONDS,
-    bytes_=2_500_000,
+    bytes_=3_500_000,
     build=build,
 )
 """The section on the network's linear regions."""
