@@ -91,8 +91,10 @@ def _is_table(given: Sequence[object]) -> bool:
 
 def _has_rows(given: object) -> bool:
     """Tell whether something is a matrix, or rows of which some are too long."""
+    if isinstance(given, Tensor):
+        return given.ndim == 2
     try:
-        return np.ndim(given) == 2
+        return np.asarray(given).ndim == 2
     except ValueError:
         return True
 

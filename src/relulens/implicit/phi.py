@@ -77,7 +77,7 @@ def _pair(given: tuple[object, ...]) -> tuple[object, int]:
         InvalidArgumentError: It is another tuple.
     """
     match given:
-        case (operation, Integral() as size) if size >= 0:
+        case (operation, Integral() as size) if int(size) >= 0:
             return operation, int(size)
         case _:
             raise InvalidArgumentError(
