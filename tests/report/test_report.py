@@ -297,8 +297,11 @@ def test_an_interrupt_leaves_a_folder_that_the_same_call_continues(case, tmp_pat
 def test_sensitive_reports_hold_no_input(tmp_path):
     network, _ = NETWORKS["max_pool"]()
     x = torch.arange(72.0, dtype=torch.float64).reshape(2, 1, 6, 6) + 0.515151
-    shown = report(network, x, [0, 1], out=tmp_path / "a")
-    made = report(network, x, [0, 1], out=tmp_path / "b", sensitive=True)
+    parts = ["overview", "data", "preimage", "templates", "margins"]
+    shown = report(network, x, [0, 1], out=tmp_path / "a", sections=parts)
+    made = report(
+        network, x, [0, 1], out=tmp_path / "b", sensitive=True, sections=parts
+    )
     assert made.summary["provenance"]["options"]["sensitive"] is True
 
     def pictures(folder):

@@ -156,7 +156,6 @@ def _plane(
     import torch
 
     from relulens.regions.plane import Plane
-    from relulens.report.sections.pieces import flat_plane
 
     if principal and points is not None:
         raise InvalidArgumentError(
@@ -170,7 +169,9 @@ def _plane(
         signs = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
         return plane, signs.double() * reach, []
     chosen = _rows(points or "0,1,2", len(data))
-    plane, corners = flat_plane(torch.as_tensor(data.take(chosen)).double())
+    points = torch.as_tensor(data.take(chosen)).double()
+    plane = Plane.orthonormal(*points)
+    corners = plane.coordinates(points)
     return plane, corners, [f"#{row}" for row in chosen]
 
 

@@ -71,6 +71,28 @@ class Plane:
         return cls(start, torch.stack([first - start, second - start]))
 
     @classmethod
+    def orthonormal(cls, p0: object, p1: object, p2: object) -> "Plane":
+        """Return the plane through three points, in which lengths are those of inputs.
+
+        Its origin is their mean, and its directions are orthonormal; ``coordinates``
+        gives where the points lie.
+
+        Raises:
+            InvalidArgumentError: The three points lie on one line, or their shapes
+                differ.
+        """
+        slanted = cls.through(p0, p1, p2)
+        # Where the points agree the directions must be 0 exactly, as a decomposition
+        # would not leave them: else background becomes functions of nearly equal value.
+        one, two = slanted.directions.flatten(1)
+        one = one / one.norm()
+        for _ in range(2):
+            two = two - (two @ one) * one
+        basis = torch.stack([one, two / two.norm()])
+        points = [_as_float64(p, "a point") for p in (p0, p1, p2)]
+        return cls(torch.stack(points).mean(0), basis.reshape(slanted.directions.shape))
+
+    @classmethod
     def principal(cls, data: object) -> "Plane":
         """Return the plane of the two principal components, through the mean.
 

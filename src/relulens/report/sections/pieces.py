@@ -100,32 +100,6 @@ def _chosen(context: ReportContext) -> tuple[int, int, int] | None:
     return (rows[0], rows[1], rows[2]) if len(rows) >= 3 else None
 
 
-def flat_plane(points: torch.Tensor) -> tuple[Plane, torch.Tensor]:
-    """Return the plane through three points with orthonormal directions.
-
-    Distances in its coordinates are those of the inputs.
-
-    Args:
-        points: [3, *input_shape].
-
-    Returns:
-        The plane, its origin the points' mean, and their coordinates [3, 2].
-
-    Raises:
-        InvalidArgumentError: The three points lie on one line.
-    """
-    mean = points.mean(0)
-    # Where the points agree the directions must be 0 exactly, as a decomposition
-    # would not leave them: else background becomes functions of nearly equal value.
-    one, two = Plane.through(*points).directions.flatten(1)
-    one = one / one.norm()
-    for _ in range(2):
-        two = two - (two @ one) * one
-    basis = torch.stack([one, two / two.norm()])
-    plane = Plane(mean, basis.reshape(2, *mean.shape))
-    return plane, plane.coordinates(points)
-
-
 def _sliced(context: ReportContext) -> Slice | str:
     """Return the slice, or why there is none."""
     rows = _chosen(context)
@@ -136,8 +110,8 @@ def _sliced(context: ReportContext) -> Slice | str:
         )
     points = torch.as_tensor(context.points(rows), dtype=torch.float64)
     try:
-        plane, corners = flat_plane(points)
-        return _grown(context, rows, plane, corners)
+        plane = Plane.orthonormal(*points)
+        return _grown(context, rows, plane, plane.coordinates(points))
     except (InvalidArgumentError, MemoryLimitError, NotPolyhedralError) as error:
         return f"No slice was cut: {error}"
 
@@ -281,10 +255,9 @@ def _table(partition: Partition) -> Table:
 def _check(found: Slice) -> str:
     rows = list(found.rows)
     return (
-        "from relulens.report.sections.pieces import flat_plane\n"
-        f"plane, corners = flat_plane(torch.as_tensor(x[{rows}]).double())\n"
-        f"cells = rl.slice_partition(network, plane, {found.factor!r} * corners)\n"
-        "print(cells, cells.certificate)"
+        f"plane = rl.Plane.orthonormal(*x[{rows}])\n"
+        f"corners = {found.factor!r} * plane.coordinates(x[{rows}])\n"
+        "print(rl.slice_partition(network, plane, corners).certificate)"
     )
 
 

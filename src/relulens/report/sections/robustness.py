@@ -59,12 +59,14 @@ class _Question:
         x: Some inputs [N, *input_shape].
         labels: Their labels where known, else the predictions.
         domain: Where changed inputs may lie.
+        written: That domain as Python.
         end: ``time.monotonic()`` at which nothing more is begun.
     """
 
     x: Tensor
     labels: np.ndarray
     domain: Box
+    written: str
     end: float
 
 
@@ -109,13 +111,15 @@ def _question(context: ReportContext) -> _Question | None:
     if not len(rows) or context.network.output_size < 2:
         return None
     kept = np.where(np.isfinite(label), label, prediction)[rows]
-    domain = context.network.domain
+    domain, written = context.network.domain, "network.domain"
     if domain is None:
-        domain = Box(float(np.min(context.data.low)), float(np.max(context.data.high)))
+        ends = float(np.min(context.data.low)), float(np.max(context.data.high))
+        domain, written = Box(*ends), f"rl.Box({ends[0]!r}, {ends[1]!r})"
     return _Question(
         x=torch.as_tensor(context.points(rows.tolist()), dtype=torch.float64),
         labels=kept.astype(np.int64),
         domain=domain,
+        written=written,
         end=time.monotonic() + min(SECONDS, context.seconds_left()),
     )
 
@@ -300,11 +304,11 @@ def _check(found: Mapping[str, CertifiedAccuracy], question: _Question) -> str:
     method, best = list(found.items())[-1]
     count = best.verdicts.shape[1]
     return (
-        f"labels = {question.labels[:count].tolist()}\n"
-        f"print(rl.certified_accuracy(network, x[:{count}], labels,"
-        f" {best.radii.tolist()}, method={method!r}))\n"
+        f"labels = {question.labels[: max(count, ATTACKED)].tolist()}\n"
+        f"print(rl.certified_accuracy(network, x[:{count}], labels[:{count}],"
+        f" {best.radii.tolist()}, method={method!r}, domain={question.written}))\n"
         f"print(rl.sparse_attack(network, x[:{ATTACKED}],"
-        f" labels=labels[:{ATTACKED}]))"
+        f" labels=labels[:{ATTACKED}], domain={question.written}))"
     )
 
 

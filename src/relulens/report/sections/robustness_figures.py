@@ -104,7 +104,9 @@ def sensitivity_figure(
 ) -> Figure | None:
     """Return the rows of the sensitivity matrix as pictures."""
     shape = context.network.input_shape
-    if gains is None or min(summed(np.zeros(shape)).shape) < 2:
+    if gains is None or context.options.sensitive:
+        return None
+    if min(summed(np.zeros(shape)).shape) < 2:
         return None
     rows = gains.matrix[:CLASSES].numpy(force=True).reshape(-1, *shape)
     tiles = [
