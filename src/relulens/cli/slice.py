@@ -169,9 +169,9 @@ def _plane(
         signs = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
         return plane, signs.double() * reach, []
     chosen = _rows(points or "0,1,2", len(data))
-    points = torch.as_tensor(data.take(chosen)).double()
-    plane = Plane.orthonormal(*points)
-    corners = plane.coordinates(points)
+    inputs = torch.as_tensor(data.take(chosen)).double()
+    plane = Plane.orthonormal(*inputs)
+    corners = plane.coordinates(inputs)
     return plane, corners, [f"#{row}" for row in chosen]
 
 
