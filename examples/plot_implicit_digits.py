@@ -1,9 +1,8 @@
 """A model with loops beside a network of equal size
 ==================================================
 
-An implicit model has no layers: its state is the solution of one equation. It is
-trained on digits beside a network with one hidden layer and as many weights, over
-seeds; then a smaller implicit model is made from another network's states.
+An implicit model has no layers: its state solves one equation. It is trained on digits
+beside a network of as many weights; then one is made from that network's states.
 """
 
 # %%
@@ -14,13 +13,10 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import relulens as rl
-from relulens import training
 
 torch.set_num_threads(1)
-digits = load_digits()
-x = torch.tensor(digits.data / 16, dtype=torch.float32)
-y = torch.tensor(digits.target)
-train, test = slice(0, 1200), slice(1200, None)
+x, y = map(torch.tensor, load_digits(return_X_y=True))
+x = (x / 16).float()
 
 
 def trained(module: nn.Module) -> list[float]:
@@ -31,42 +27,33 @@ def trained(module: nn.Module) -> list[float]:
             optimiser.zero_grad()
             nn.functional.cross_entropy(module(x[rows]), y[rows]).backward()
             optimiser.step()
-            if isinstance(module, training.ImplicitLayer):
+            if isinstance(module, rl.training.ImplicitLayer):
                 module.project_()
-        with torch.no_grad():
-            right = module(x[test]).argmax(1) == y[test]
-        curve.append(right.double().mean().item())
+        curve.append((module(x[1200:]).argmax(1) == y[1200:]).double().mean().item())
     return curve
 
 
 curves: dict[str, list[list[float]]] = {"implicit": [], "feed-forward": []}
 for seed in range(3):
     torch.manual_seed(seed)
-    layer = training.ImplicitLayer(64, 30, 10, kappa=0.95, seed=seed)
-    plain = nn.Sequential(nn.Linear(64, 50), nn.ReLU(), nn.Linear(50, 10))
+    layer = rl.training.ImplicitLayer(64, 30, 10, kappa=0.95, seed=seed)
     curves["implicit"].append(trained(layer))
+    plain = nn.Sequential(nn.Linear(64, 50), nn.ReLU(), nn.Linear(50, 10))
     curves["feed-forward"].append(trained(plain))
-for name, module in (("implicit", layer), ("feed-forward", plain)):
-    weights = sum(part.numel() for part in module.parameters())
-    last = torch.tensor([curve[-1] for curve in curves[name]])
-    print(f"{name}: {weights} weights, accuracy {last.mean():.3f} +- {last.std():.3f}")
-print(layer.certificate().contraction)
+for name, runs in curves.items():
+    print(name, [round(curve[-1], 3) for curve in runs])
 
 # %%
 # The same from a network's states: every row is a small problem with a certificate.
-network = rl.from_torch(plain, x[:2])
-states = training.teacher_states(network, x[train], kappa=0.95)
-found = training.state_driven(states, training.L1(1e-3), kappa=0.95)
-A = found.model.A.to_sparse().toarray()
+states = rl.training.teacher_states(rl.from_torch(plain, x[:2]), x[:1200], kappa=0.95)
+found = rl.training.state_driven(states, rl.training.L1(1e-3), kappa=0.95)
 print(f"{found.zeros:.2f} zeros, largest gap {found.hidden.gap.max():.1e}")
 
 # %%
-# Accuracy over epochs, one line a seed, and the loops that state-driven rows keep.
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
-for (name, runs), colour in zip(curves.items(), ("C0", "C1"), strict=True):
-    for i, curve in enumerate(runs):
-        left.plot(range(1, 16), curve, colour, label=name if i == 0 else None)
+# Mean accuracy over epochs, and the loops that state-driven rows keep.
+_, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+for name, runs in curves.items():
+    left.plot(range(1, 16), torch.tensor(runs).mean(0), label=name)
 left.set(xlabel="epoch", ylabel="test accuracy")
 left.legend()
-right.spy(abs(A) > 0, markersize=3)
-right.set_title("A from a network's states")
+right.spy(found.model.A.to_sparse(), markersize=3)
