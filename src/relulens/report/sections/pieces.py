@@ -168,17 +168,24 @@ def _words(context: ReportContext, found: Slice, values: CellValues) -> list[str
     edges = counted(len(partition.edges), "edge")
     regions = counted(partition.count, "region")
     largest = percent(float(areas[0]), float(areas.sum()))
+    proof = partition.certificate
     said = [
         f"On the plane through inputs {listed(names)}, the polygon"
-        f" {number(found.factor)} times their triangle is cut into exactly"
+        f" {number(found.factor)} times their triangle is cut into"
         f" {counted(partition.count, 'linear region')}: no sampling, every one a convex"
         " polygon with its own affine map.",
-        f"Their areas sum to the polygon's, and {vertices} - {edges} + {regions} = 1,"
-        " as in any planar map.",
+        f"Their areas sum to the polygon's up to {number(abs(proof.area_difference))}"
+        f" ({number(proof.area)}), and {vertices} - {edges} + {regions} ="
+        f" {proof.euler}; 1 belongs to a plane without gaps.",
         f"Half of the area lies in the {counted(half, 'largest region')}; the largest"
         f" one has {largest} of it and the smallest"
         f" an area of {number(float(areas[-1]))}.",
     ]
+    if proof.undecided_signs:
+        said.append(
+            f"{counted(proof.undecided_signs, 'sign')} within rounding of 0 could not"
+            " be decided exactly in time: single regions there may be missing or split."
+        )
     if len(classes) > 1:
         straight = counted(len(decision_segments(partition)), "straight piece")
         shown = [class_name(context, c) for c in classes[:6]]
