@@ -45,7 +45,7 @@ def escape_stars(
     app: object, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
     """Escape the star of shapes such as ``[N, *input_shape]``."""
-    lines[:] = [re.sub(r"(?<=[\[ ])\*(?=\w)", r"\\*", line) for line in lines]
+    lines[:] = [re.sub(r"(?<=[\[ '\"])\*(?=\w)", r"\\*", line) for line in lines]
 
 
 def setup(app: Sphinx) -> None:
