@@ -1,6 +1,7 @@
 """All linear regions of a network on a polygon of a plane through input space."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import torch
 
@@ -31,6 +32,7 @@ def slice_partition(
     cells: int | None = None,
     tol: Tolerances = Tolerances(),  # noqa: B008
     exact_seconds: float = 60.0,
+    threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Partition:
     """Return all linear regions of a network on a convex polygon of a plane.
@@ -50,6 +52,7 @@ def slice_partition(
         tol: ``sign`` caps what is taken for rounding, which in deep networks no
             useful bound exists for.
         exact_seconds: Time for exact decisions; the certificate counts what is left.
+        threads: How many parts of the slice are cut at a time, each on one core.
         progress: Called with thousandths of the area finished, and 1000.
 
     Returns:
@@ -58,7 +61,7 @@ def slice_partition(
     Raises:
         NotPolyhedralError: Smooth or coupled nodes are among the output's ancestors.
         InvalidArgumentError: The domain is not a convex polygon with an area, or a
-            budget is not positive.
+            budget is not positive, or the threads are not 1 or more.
         NotFiniteError: A number is NaN or infinite.
         ShapeError: The plane lies in another space than the network's inputs.
         UnknownNameError: No layer has this name.
@@ -77,17 +80,17 @@ def slice_partition(
         4
     """
     asked = _asked(network, plane, domain, layers)
-    walk, start = _begun(asked, tol, exact_seconds, budget, cells)
+    walk, start = _begun(
+        asked, tol, exact_seconds, budget=budget, cells=cells, threads=threads
+    )
     done = 0.0
     finished: list[State] = []
-    with torch.no_grad():
-        for state in walk.states(start):
-            state.close()
-            finished.append(state)
-            if progress is not None:
-                done += state.mesh.area()
-                progress(int(1000 * done / asked.area), 1000)
-    return partition_of(asked, walk, finished, start.exact.spent)
+    for state in walk.states(start):
+        finished.append(state)
+        if progress is not None:
+            done += state.mesh.area()
+            progress(int(1000 * done / asked.area), 1000)
+    return partition_of(asked, walk, finished, walk.spent)
 
 
 def slice_cells(
@@ -99,6 +102,7 @@ def slice_cells(
     layers: int | str | None = None,
     tol: Tolerances = Tolerances(),  # noqa: B008
     exact_seconds: float = 60.0,
+    threads: int = 1,
 ) -> Iterator[Partition]:
     """Give a slice's linear regions in parts, so that memory stays bounded.
 
@@ -109,17 +113,17 @@ def slice_cells(
         layers: The last layer to cut by, as in ``slice_partition``.
         tol: As in ``slice_partition``.
         exact_seconds: As in ``slice_partition``.
+        threads: As in ``slice_partition``; they stop when the iterator is closed.
 
     Yields:
         Partitions of neighbouring cells; together they are the whole slice. Vertices
         and edges between two parts are in both.
     """
     asked = _asked(network, plane, domain, layers)
-    walk, start = _begun(asked, tol, exact_seconds, None, None)
-    with torch.no_grad():
-        for state in walk.states(start):
-            state.close()
-            yield partition_of(asked, walk, [state], start.exact.spent, part=True)
+    walk, start = _begun(asked, tol, exact_seconds, threads=threads)
+    with closing(walk.states(start)) as states:
+        for state in states:
+            yield partition_of(asked, walk, [state], walk.spent, part=True)
 
 
 def _asked(
@@ -170,13 +174,15 @@ def _begun(
     asked: Asked,
     tol: Tolerances,
     exact_seconds: float,
-    budget: float | None,
-    cells: int | None,
+    *,
+    budget: float | None = None,
+    cells: int | None = None,
+    threads: int,
 ) -> tuple[Walk, State]:
     """Return the walk and the state it starts from.
 
     Raises:
-        InvalidArgumentError: A budget is not positive.
+        InvalidArgumentError: A budget is not positive, or there is no thread.
     """
     for name, value in (("budget", budget), ("cells", cells)):
         if value is not None and not value > 0:
@@ -184,6 +190,11 @@ def _begun(
                 f"cannot cut a slice: {name} is {value}, and must be above 0. Leave it"
                 " out to finish the slice."
             )
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise InvalidArgumentError(
+            f"cannot cut a slice: threads is {threads!r}, and must be a whole number"
+            " of at least 1. Pass as many as cores are free."
+        )
     mesh = polygon_mesh(asked.polygon)
     exact = ExactSigns(
         region=asked.region,
@@ -198,5 +209,12 @@ def _begun(
         stages=[],
         values={},
     )
-    walk = Walk(region=asked.region, plane=asked.plane, seconds=budget, most=cells)
+    walk = Walk(
+        region=asked.region,
+        plane=asked.plane,
+        spent=exact.spent,
+        seconds=budget,
+        most=cells,
+        threads=threads,
+    )
     return walk, state

@@ -1,6 +1,6 @@
-"""A slice's cells divided into parts that are cut one after another."""
+"""A slice's cells divided into parts that are cut on their own."""
 
-from collections.abc import Iterator
+from threading import Lock
 
 import numpy as np
 import torch
@@ -13,35 +13,34 @@ from relulens.regions.slice_stage import Stage, State
 
 
 class Seams:
-    """Numbers for the edges that parts of a slice have in common."""
+    """Numbers for the edges that parts of a slice have in common.
+
+    They only have to differ: which part is divided first depends on the threads.
+    """
 
     def __init__(self) -> None:
         self.count = 0
+        self._lock = Lock()
 
     def mark(self, mesh: Mesh, per: int) -> None:
         """Number the edges between cells that fall into different parts."""
         part = mesh.sides // per
         apart = (mesh.sides >= 0).all(1) & (part[:, 0] != part[:, 1])
         marked = int(apart.sum())
-        mesh.makers[apart, 2] = self.count + np.arange(marked)
-        self.count += marked
+        with self._lock:
+            first = self.count
+            self.count += marked
+        mesh.makers[apart, 2] = first + np.arange(marked)
 
 
-def parts_of(state: State, per: int, seams: Seams) -> Iterator[State]:
-    """Give the state on ``per`` cells after another, with values at vertices.
+def part_of(state: State, start: int, stop: int) -> State:
+    """Return the state on some cells in a row, with values at vertices.
 
     Args:
-        state: The state; its seams are marked.
-        per: Cells of a part.
-        seams: Where seams are numbered.
+        state: The state, its seams marked; several threads may take parts of it.
+        start: The first cell.
+        stop: The first one that is not in the part.
     """
-    mesh = state.mesh
-    seams.mark(mesh, per)
-    for start in range(0, mesh.cells, per):
-        yield _part(state, start, min(start + per, mesh.cells))
-
-
-def _part(state: State, start: int, stop: int) -> State:
     whole = state.mesh
     at = whole.offsets[start : stop + 1]
     vertices, corners = np.unique(whole.corners[at[0] : at[-1]], return_inverse=True)

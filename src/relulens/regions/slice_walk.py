@@ -1,18 +1,25 @@
 """The walk over a network's nodes that cuts a slice, part by part."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
+from threading import Event
 from time import monotonic
+
+import torch
 
 from relulens.graph.network import last_uses
 from relulens.graph.nodes import Affine, Input, Maximum, TwoSlope
 from relulens.graph.polyhedral import Polyhedral
 from relulens.regions.plane import Plane
 from relulens.regions.slice_basis import Combined
+from relulens.regions.slice_exact import Spent
 from relulens.regions.slice_maximum import maximum_stage
-from relulens.regions.slice_parts import Seams, parts_of
+from relulens.regions.slice_parts import Seams, part_of
 from relulens.regions.slice_stage import State, two_slope_stage
+from relulens.regions.slice_workers import Outcome, by_threads, in_turn
 
 _WHOLE, _PART, _START = 192 << 20, 64 << 20, 16 << 20
 """Bytes of values at vertices past which cells are divided, and bytes of a part."""
@@ -22,15 +29,32 @@ _BUDGETED = 512
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
+class _Reached:
+    """What walking with some cells came to.
+
+    Attributes:
+        counts: Cells after each nonlinear node that was passed.
+        spent: What exact decisions took.
+        state: The cells, closed; nothing if they were divided before the end.
+    """
+
+    counts: dict[int, int] = field(default_factory=dict)
+    spent: Spent
+    state: State | None = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
 class Walk:
     """The nodes to cut by, in order, and when to stop.
 
     Attributes:
         region: The network up to the last node.
         plane: The plane.
+        spent: What exact decisions took, in the parts that were given.
         seams: Numbers of edges between parts.
         seconds: Time for the walk, or nothing.
         most: Cells to stop at, or nothing.
+        threads: How many parts are cut at a time.
         finished: Cells of the parts that are finished.
         counts: Cells after each nonlinear node.
         stopped: Whether the budget ended the walk.
@@ -38,43 +62,111 @@ class Walk:
 
     region: Polyhedral
     plane: Plane
+    spent: Spent
     seams: Seams = field(default_factory=Seams)
     seconds: float | None = None
     most: int | None = None
+    threads: int = 1
     finished: int = 0
     counts: dict[int, int] = field(default_factory=dict)
     stopped: bool = False
     begun: float = field(default_factory=monotonic)
+    _order: list[int] = field(default_factory=list)
+    _free: dict[int, list[int]] = field(default_factory=dict)
+    _halt: Event = field(default_factory=Event)
 
-    def states(self, state: State) -> Iterator[State]:
-        """Give the finished parts of a slice, one after another."""
+    def states(self, state: State) -> Generator[State, None, None]:
+        """Give the finished parts of a slice, closed, one after another.
+
+        Several threads cut several parts at a time; what is given is the same.
+        """
         nonlinear = [index for index, _ in self.region.nonlinear()]
         last = max(nonlinear, default=-1)
-        order = [index for index in self.region.nodes if index <= last]
+        self._order = [index for index in self.region.nodes if index <= last]
+        nodes = self.region.network.nodes
+        self._free = last_uses(nodes, frozenset(self.region.nodes))
         self.counts = dict.fromkeys(nonlinear, 0)
-        yield from self._from(state, order, 0)
-
-    def _from(self, state: State, order: list[int], at: int) -> Iterator[State]:
-        """Walk from a node on; divided cells are finished part by part."""
-        for place in range(at, len(order)):
-            if self._over():
-                return
-            last = place == len(order) - 1
-            if self._step(state, order[place], last=last) and not last:
-                per = self._per(state, order[place + 1 :])
-                if per is not None:
-                    for part in parts_of(state, per, self.seams):
-                        yield from self._from(part, order, place + 1)
+        first = partial(self._walked, lambda: state, 0)
+        if self.threads == 1:
+            found = in_turn(first)
+        else:
+            found = by_threads(first, self.threads, self._halt)
+        with closing(found):
+            for reached in found:
+                if self._enough():
+                    self.stopped = True
                     return
-        self.finished += state.mesh.cells
-        yield state
+                if reached is None:
+                    # Parts behind it may be finished all the same.
+                    self.stopped = True
+                    continue
+                self._add(reached)
+                if reached.state is not None:
+                    yield reached.state
+
+    def _add(self, reached: _Reached) -> None:
+        """Count what was reached, in the order of the parts."""
+        for index, cells in reached.counts.items():
+            self.counts[index] += cells
+        if reached.state is not None:
+            self.finished += reached.state.mesh.cells
+        if reached.spent is not self.spent:
+            self.spent.used += reached.spent.used
+            self.spent.decided += reached.spent.decided
+            self.spent.undecided += reached.spent.undecided
+
+    def _walked(self, begin: Callable[[], State], at: int) -> Outcome[_Reached | None]:
+        """Walk with some cells from a node on, to the end or until they are divided.
+
+        Args:
+            begin: Gives the cells.
+            at: The node's place in the order.
+        """
+        if self._over() or self._enough():
+            return Outcome(found=None)
+        with torch.no_grad():
+            state = begin()
+            if self.threads > 1:
+                left = max(self.spent.seconds - self.spent.used, 0.0)
+                state.exact.spent = Spent(seconds=left)
+            reached = _Reached(spent=state.exact.spent)
+            for place in range(at, len(self._order)):
+                if self._over():
+                    return Outcome(found=None)
+                last = place == len(self._order) - 1
+                if self._step(state, place, reached, last=last) and not last:
+                    per = self._per(state, self._order[place + 1 :])
+                    if per is not None:
+                        parts = self._parts(state, per, place + 1)
+                        return Outcome(found=reached, parts=parts)
+            state.close()
+        reached.state = state
+        return Outcome(found=reached)
+
+    def _parts(
+        self, state: State, per: int, at: int
+    ) -> Iterator[Callable[[], Outcome[_Reached | None]]]:
+        """Give what is left to do on a state's parts, so many cells each."""
+        self.seams.mark(state.mesh, per)
+        cells = state.mesh.cells
+        starts = range(0, cells, per)
+        return (
+            partial(
+                self._walked,
+                partial(part_of, state, start, min(start + per, cells)),
+                at,
+            )
+            for start in starts
+        )
+
+    def _enough(self) -> bool:
+        """Tell whether as many cells are finished as were asked for."""
+        return self.most is not None and self.finished >= self.most
 
     def _over(self) -> bool:
-        """Tell whether the budget is used up."""
+        """Tell whether the time is used up, or nothing more is wanted."""
         late = self.seconds is not None and monotonic() - self.begun > self.seconds
-        if late or (self.most is not None and self.finished >= self.most):
-            self.stopped = True
-        return self.stopped
+        return late or self._halt.is_set()
 
     def _per(self, state: State, after: list[int]) -> int | None:
         """Return into how many cells a part the state is to be divided, if at all."""
@@ -91,8 +183,9 @@ class Walk:
             return _BUDGETED
         return None
 
-    def _step(self, state: State, index: int, *, last: bool) -> bool:
+    def _step(self, state: State, place: int, reached: _Reached, *, last: bool) -> bool:
         """Give one node its value, cutting the cells; tell whether it may have cut."""
+        index = self._order[place]
         node = self.region.nodes[index]
         cuts = True
         match node:
@@ -107,24 +200,15 @@ class Walk:
                 read = self._taken(state, node.source, index)
                 value = maximum_stage(state, index, node, read)
         if cuts:
-            self.counts[index] += state.mesh.cells
+            reached.counts[index] = state.mesh.cells
         if value is not None:
             state.values[index] = value
-        for spent in self._spent(index):
+        for spent in self._free.get(index, []):
             state.values.pop(spent, None)
         return cuts
 
     def _taken(self, state: State, source: int, index: int) -> Combined:
         """Return a value that a nonlinear node reads, out of the state if the last."""
-        if source in self._spent(index):
+        if source in self._free.get(index, []):
             return state.values.pop(source)
         return replace(state.values[source])
-
-    def _spent(self, index: int) -> list[int]:
-        """Return which values nothing reads after a node."""
-        if not self._free:
-            nodes = self.region.network.nodes
-            self._free.update(last_uses(nodes, frozenset(self.region.nodes)))
-        return self._free.get(index, [])
-
-    _free: dict[int, list[int]] = field(default_factory=dict)
