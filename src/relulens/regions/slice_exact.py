@@ -1,6 +1,7 @@
 """Signs at vertices of a slice, decided in whole numbers without rounding."""
 
 from dataclasses import dataclass, field
+from threading import Lock
 from time import perf_counter
 
 import numpy as np
@@ -44,7 +45,8 @@ class ExactSigns:
         plane: The plane.
         corners: The domain's corners [k, 2].
         spent: What exact decisions have taken so far, shared by all parts of a slice.
-        above: Of the cells that these are a part of, whose vertices are the first.
+        above: Of the cells that these are a part of, whose vertices are the first;
+            threads that cut other parts of them ask it, too.
     """
 
     region: Polyhedral
@@ -58,6 +60,7 @@ class ExactSigns:
     _known: dict[tuple[int, int], Whole] = field(default_factory=dict)
     _axes: tuple[list[int], list[int], list[int]] | None = None
     _shift: int = 0
+    _lock: Lock = field(default_factory=Lock)
 
     def forget(self) -> None:
         """Forget places and values, which only further cuts need."""
@@ -76,7 +79,8 @@ class ExactSigns:
             return known
         node = int(origin.node[vertex])
         if node == ABOVE and self.above is not None:
-            made = self.above[0].place(int(origin.unit[vertex]), self.above[1])
+            with self.above[0]._lock:
+                made = self.above[0].place(int(origin.unit[vertex]), self.above[1])
         elif node < 0:
             corner = self.corners[int(origin.unit[vertex])]
             (s, t), shift = whole_numbers([float(v) for v in corner])
@@ -150,8 +154,9 @@ class ExactSigns:
         """Return the network and the plane in whole numbers, made once."""
         if self._values is None or self._axes is None:
             if self.above is not None:
-                self._values, self._axes = self.above[0]._whole()
-                self._shift = self.above[0]._shift
+                with self.above[0]._lock:
+                    self._values, self._axes = self.above[0]._whole()
+                    self._shift = self.above[0]._shift
                 return self._values, self._axes
             rows = [self.plane.origin, *self.plane.directions]
             flat = [v for row in rows for v in row.flatten().tolist()]
