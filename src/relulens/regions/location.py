@@ -20,6 +20,9 @@ _TOGETHER = 1 << 18
 _ROUNDING = 64 * 2.0**-52
 """Rounding of a distance, in parts of the largest coordinate."""
 
+_GAP = 1e-9
+"""Parts of the domain's size that rounded vertices may leave between cells."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Located:
@@ -49,7 +52,7 @@ def locate(partition: Partition, points: object, /) -> Located:
 
     A point on an edge is given to the cell that it is deepest in by the rounded
     coordinates of vertices, the first of equals. A point outside of all cells by no
-    more than ``certificate.largest_error`` counts as on an edge.
+    more than these may be off, at most 1e-9 of the domain's size, counts as on an edge.
 
     Args:
         partition: The cells.
@@ -81,7 +84,9 @@ def locate(partition: Partition, points: object, /) -> Located:
     depth = np.full(len(places), -np.inf)
     if partition.count and len(places):
         largest = float(partition.vertices.abs().max())
-        margin = _ROUNDING * largest + partition.certificate.largest_error
+        size = float((partition.domain.amax(0) - partition.domain.amin(0)).max())
+        gap = min(partition.certificate.largest_error, _GAP * size)
+        margin = _ROUNDING * largest + gap
         for point, held in _candidates(partition, places, margin):
             inside = _depths(partition, places[point], held)
             _deepest(point, held, inside, cell, depth)
