@@ -42,6 +42,8 @@ class CellMap:
 class Partition:
     """The cells of a slice as a planar graph: shared vertices, edges, neighbours.
 
+    Numbers of things are 32 bits wide, or 64 where there are too many of them.
+
     Attributes:
         network: The network.
         plane: The plane.

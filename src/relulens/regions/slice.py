@@ -15,6 +15,7 @@ from relulens.regions.plane import Plane
 from relulens.regions.slice_basis import Basis
 from relulens.regions.slice_domain import convex_polygon
 from relulens.regions.slice_exact import ExactSigns, Spent
+from relulens.regions.slice_finished import Finished
 from relulens.regions.slice_mesh import polygon_mesh
 from relulens.regions.slice_result import Asked, partition_of
 from relulens.regions.slice_stage import State
@@ -84,11 +85,11 @@ def slice_partition(
         asked, tol, exact_seconds, budget=budget, cells=cells, threads=threads
     )
     done = 0.0
-    finished: list[State] = []
-    for state in walk.states(start):
-        finished.append(state)
+    finished: list[Finished] = []
+    for part in walk.parts(start):
+        finished.append(part)
         if progress is not None:
-            done += state.mesh.area()
+            done += part.area
             progress(int(1000 * done / asked.area), 1000)
     return partition_of(asked, walk, finished, walk.spent)
 
@@ -121,9 +122,9 @@ def slice_cells(
     """
     asked = _asked(network, plane, domain, layers)
     walk, start = _begun(asked, tol, exact_seconds, threads=threads)
-    with closing(walk.states(start)) as states:
-        for state in states:
-            yield partition_of(asked, walk, [state], walk.spent, part=True)
+    with closing(walk.parts(start)) as parts:
+        for part in parts:
+            yield partition_of(asked, walk, [part], walk.spent, part=True)
 
 
 def _asked(

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from relulens.numerics.kernels import planar
-
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Words = NDArray[np.uint64]
@@ -78,10 +76,6 @@ class Mesh:
         """Number of cells."""
         return self.offsets.shape[0] - 1
 
-    def area(self) -> float:
-        """Return the area of all cells."""
-        return float(planar.cell_areas(self.places, self.offsets, self.corners).sum())
-
 
 def polygon_mesh(polygon: Floats) -> Mesh:
     """Return the mesh of one cell, a counter-clockwise polygon [k, 2]."""
@@ -105,22 +99,6 @@ def polygon_mesh(polygon: Floats) -> Mesh:
             unit=around.copy(),
             other=none.copy(),
         ),
-    )
-
-
-def compacted(mesh: Mesh) -> Mesh:
-    """Return the mesh without vertices that no edge has; origins are not kept up."""
-    used = np.zeros(len(mesh.places), bool)
-    used[mesh.edges] = True
-    if used.all():
-        return mesh
-    number = np.cumsum(used) - 1
-    return replace(
-        mesh,
-        places=mesh.places[used],
-        errors=mesh.errors[used],
-        edges=number[mesh.edges],
-        corners=number[mesh.corners],
     )
 
 

@@ -8,15 +8,14 @@ import torch
 
 from relulens.graph.network import Network
 from relulens.graph.polyhedral import Polyhedral
-from relulens.numerics.kernels import planar
 from relulens.regions.partition import Partition
 from relulens.regions.partition_codes import Branch, CellCodes
 from relulens.regions.plane import Plane
 from relulens.regions.slice_certificate import SliceCertificate
 from relulens.regions.slice_exact import Spent
+from relulens.regions.slice_finished import Finished, Graph
 from relulens.regions.slice_mesh import Floats, polygon_area
-from relulens.regions.slice_seams import Joined, joined
-from relulens.regions.slice_stage import State
+from relulens.regions.slice_seams import joined
 from relulens.regions.slice_walk import Walk
 
 
@@ -47,7 +46,7 @@ class Asked:
 def partition_of(
     asked: Asked,
     walk: Walk,
-    states: Sequence[State],
+    parts: list[Finished],
     spent: Spent,
     *,
     part: bool = False,
@@ -57,18 +56,20 @@ def partition_of(
     Args:
         asked: The question.
         walk: The walk that found them.
-        states: The parts, closed; their meshes are taken out of them. None if the
-            budget ended before the first.
+        parts: The parts; the list is emptied. None if the budget ended before the
+            first.
         spent: What exact decisions took.
         part: Whether further parts are left on purpose.
     """
     network = asked.network
-    sizes = [state.mesh.cells for state in states]
-    whole = joined([state.mesh for state in states]) if states else _nothing()
-    areas = planar.cell_areas(whole.places, whole.offsets, whole.corners)
-    found = float(areas.sum())
+    codes = _codes(asked, parts)
+    proved = all(part.proved for part in parts)
+    graphs = [part.graph for part in parts]
+    parts.clear()
+    whole, unmatched = joined(graphs) if graphs else (_nothing(), 0)
+    found = float(whole.areas.sum())
     complete = not walk.stopped and not part
-    table = np.full(len(network.nodes) + 1, -1)
+    table = np.full(len(network.nodes) + 1, -1, np.int32)
     for place, layer in enumerate(network.layers):
         table[list(layer.nodes)] = place
     used = sorted({int(table[i]) for i in walk.counts if table[i] >= 0})
@@ -78,13 +79,13 @@ def partition_of(
         complete=complete,
         vertices=len(whole.places),
         edges=len(whole.edges),
-        cells=len(areas),
-        negative_areas=int((areas < 0).sum()),
-        unmatched_edges=whole.unmatched,
+        cells=len(whole.areas),
+        negative_areas=int((whole.areas < 0).sum()),
+        unmatched_edges=unmatched,
         exact_signs=spent.decided,
         undecided_signs=spent.undecided,
-        proved_signs=all(state.basis.proved for state in states),
-        largest_error=float(whole.errors.max(initial=0.0)),
+        proved_signs=proved,
+        largest_error=whole.error,
     )
     return Partition(
         network=network,
@@ -96,15 +97,15 @@ def partition_of(
         cell_edges=torch.from_numpy(whole.borders),
         edges=torch.from_numpy(whole.edges),
         edge_cells=torch.from_numpy(whole.sides),
-        edge_layer=torch.from_numpy(table[whole.makers[:, 0]]),
-        edge_unit=torch.from_numpy(whole.makers[:, 1].astype(np.int64)),
-        areas=torch.from_numpy(areas),
+        edge_layer=torch.from_numpy(table[whole.stages]),
+        edge_unit=torch.from_numpy(whole.units),
+        areas=torch.from_numpy(whole.areas),
         layers=tuple(used),
         counts=tuple(_count(walk, network, place) for place in used),
         complete=complete,
         finished_area=1.0 if complete else found / asked.area,
         certificate=certificate,
-        codes=_codes(asked, states, sizes),
+        codes=codes,
     )
 
 
@@ -114,27 +115,30 @@ def _count(walk: Walk, network: Network, place: int) -> int:
     return max(walk.counts[index] for index in nodes if index in walk.counts)
 
 
-def _codes(asked: Asked, states: Sequence[State], sizes: Sequence[int]) -> CellCodes:
+def _codes(asked: Asked, parts: Sequence[Finished]) -> CellCodes:
+    sizes = [part.cells for part in parts]
     return CellCodes(
         region=asked.region,
         whole=asked.whole,
         plane=asked.plane,
-        branches=[Branch(stages=state.stages) for state in states],
+        branches=[Branch(stages=part.stages) for part in parts],
         starts=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
     )
 
 
-def _nothing() -> Joined:
-    none = np.zeros(0, np.int64)
-    return Joined(
+def _nothing() -> Graph:
+    none = np.zeros(0, np.int32)
+    return Graph(
         places=np.zeros((0, 2)),
-        errors=np.zeros(0),
         edges=none.reshape(0, 2),
-        makers=none.reshape(0, 3),
+        stages=none,
+        units=none,
         sides=none.reshape(0, 2),
-        offsets=np.zeros(1, np.int64),
+        offsets=np.zeros(1, np.int32),
         corners=none,
         borders=none,
-        open_edges=0,
-        unmatched=0,
+        areas=np.zeros(0),
+        error=0.0,
+        open_edges=none,
+        seams=none,
     )

@@ -1,182 +1,228 @@
 """Parts of a slice put together along their seams."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from relulens.regions.slice_mesh import Floats, Integers, Mesh
+from relulens.regions.slice_finished import Graph, Narrow, narrow
+from relulens.regions.slice_mesh import Floats, Integers
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Joined:
-    """The planar graph of all finished parts.
+class _Same:
+    """Which of several numbered things are the same.
 
     Attributes:
-        places: Vertices [V, 2].
-        errors: Bounds on the errors of their coordinates [V].
-        edges: Vertices of every edge [E, 2].
-        makers: Stage, unit and seam of every edge [E, 3].
-        sides: Cells left and right [E, 2], -1 outside.
-        offsets: Where cells start in the next two [C + 1].
-        corners: Vertices of the cells.
-        borders: Edge from every corner to the next.
-        open_edges: Edges of the unfinished area's border.
-        unmatched: Edges of seams whose other side was cut otherwise; none if right.
+        gone: Those that are another one [n], sorted.
+        into: Which one each of them is [n], none of these.
     """
 
+    gone: Integers
+    into: Integers
+
+    def numbers(self, start: int, count: int) -> tuple[Narrow, NDArray[np.bool_]]:
+        """Return new numbers of some things in a row, and which ones stay.
+
+        Args:
+            start: The first.
+            count: How many.
+        """
+        first, last = np.searchsorted(self.gone, (start, start + count))
+        kept = np.ones(count, bool)
+        kept[self.gone[first:last] - start] = False
+        number = np.cumsum(kept, dtype=np.int64) + (start - int(first) - 1)
+        number[self.gone[first:last] - start] = self.number(self.into[first:last])
+        return number, kept
+
+    def number(self, staying: Integers) -> Integers:
+        """Return new numbers of things that stay."""
+        return staying - np.searchsorted(self.gone, staying)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Open:
+    """Edges on seams, numbered through all parts.
+
+    Attributes:
+        edge: The edges [S].
+        seam: The seam of each [S].
+        ends: Their vertices [S, 2].
+        places: Where these are [S, 2, 2].
+        cell: The cell of each [S].
+        side: The side it is on, 0 left or 1 right [S].
+    """
+
+    edge: Integers
+    seam: Integers
+    ends: Integers
     places: Floats
-    errors: Floats
-    edges: Integers
-    makers: NDArray[np.integer]
-    sides: Integers
-    offsets: Integers
-    corners: Integers
-    borders: Integers
-    open_edges: int
-    unmatched: int
+    cell: Integers
+    side: Integers
 
 
-def joined(meshes: Sequence[Mesh]) -> Joined:
+def joined(parts: list[Graph]) -> tuple[Graph, int]:
     """Return the parts as one planar graph, vertices on seams shared.
 
-    The meshes are emptied one field after another, so that memory holds the numbers
-    only once.
-    """
-    counts = [(len(m.places), len(m.edges), m.cells, len(m.corners)) for m in meshes]
-    starts = np.concatenate([[[0] * 4], np.cumsum(counts, axis=0)])
-    for mesh, start in zip(meshes, starts[:-1, 3], strict=True):
-        mesh.offsets = mesh.offsets[1:] + start
-    whole = Joined(
-        places=_together(meshes, "places"),
-        errors=_together(meshes, "errors"),
-        edges=_together(meshes, "edges", starts[:, 0]),
-        makers=_together(meshes, "makers"),
-        sides=_together(meshes, "sides", starts[:, 2]),
-        offsets=np.concatenate([np.zeros(1, np.int64), _together(meshes, "offsets")]),
-        corners=_together(meshes, "corners", starts[:, 0]),
-        borders=_together(meshes, "borders", starts[:, 1]),
-        open_edges=0,
-        unmatched=0,
-    )
-    return whole if len(meshes) == 1 else _sewn(whole)
-
-
-def _together(
-    meshes: Sequence[Mesh], name: str, starts: Integers | None = None
-) -> NDArray[Any]:
-    """Take a field of all meshes, one after another.
-
     Args:
-        meshes: The meshes; the field is empty afterwards.
-        name: The field.
-        starts: What is added to each mesh's numbers; -1 stays.
+        parts: The parts, at least one; the list is emptied while they are copied, so
+            that memory holds most numbers only once.
+
+    Returns:
+        The graph, and how many edges of seams have a cell on their other side that was
+        cut otherwise; none if right.
     """
-    parts: list[NDArray[Any]] = [getattr(mesh, name) for mesh in meshes]
-    for mesh, part in zip(meshes, parts, strict=True):
-        setattr(mesh, name, part[:0])
-    whole = np.concatenate(parts)
-    if starts is None or len(parts) == 1:
-        return whole
-    at = 0
-    for part, start in zip(parts, starts, strict=False):
-        piece = whole[at : at + len(part)]
-        piece[piece >= 0] += start
-        at += len(part)
+    if len(parts) == 1:
+        return parts.pop(), 0
+    counts = [
+        (len(p.places), len(p.edges), len(p.areas), len(p.corners)) for p in parts
+    ]
+    starts = np.concatenate([[[0] * 4], np.cumsum(counts, axis=0)])
+    rows = _open_edges(parts, starts)
+    left, right, unmatched = _matched(rows)
+    vertices = _same(rows.ends[left].ravel(), rows.ends[right].ravel())
+    order = np.argsort(rows.edge[right])
+    lines = _Same(gone=rows.edge[right][order], into=rows.edge[left][order])
+    graph = _filled(parts, starts, vertices, lines)
+    graph.sides[lines.number(rows.edge[left]), 1] = rows.cell[right]
+    return graph, unmatched
+
+
+def _open_edges(parts: list[Graph], starts: Integers) -> _Open:
+    found: list[tuple[np.ndarray, ...]] = []
+    for part, (vertex, line, cell, _) in zip(parts, starts, strict=False):
+        on = part.open_edges
+        ends, sides = part.edges[on], part.sides[on]
+        side = (sides[:, 0] < 0).astype(np.int64)
+        owner = sides[np.arange(len(on)), side].astype(np.int64) + cell
+        found.append((
+            on + line, part.seams, ends + vertex, part.places[ends], owner, side,
+        ))  # fmt: skip
+    edge, seam, ends, places, owner, side = (
+        np.concatenate(column) for column in zip(*found, strict=True)
+    )
+    return _Open(edge=edge, seam=seam, ends=ends, places=places, cell=owner, side=side)
+
+
+def _same(one: Integers, two: Integers) -> _Same:
+    """Return which vertices are one, by pairs of equal ones; the first stays."""
+    named, at = np.unique(np.concatenate([one, two]), return_inverse=True)
+    pairs = at[: len(one)], at[len(one) :]
+    shape = (len(named), len(named))
+    graph = coo_array((np.ones(len(one), bool), pairs), shape=shape)
+    _, label = connected_components(graph, directed=False)
+    _, first = np.unique(label, return_index=True)
+    root = named[first[label]]
+    gone = root != named
+    return _Same(gone=named[gone], into=root[gone])
+
+
+def _filled(
+    parts: list[Graph], starts: Integers, vertices: _Same, lines: _Same
+) -> Graph:
+    """Copy parts into one graph and forget each when it is in."""
+    ends = starts[-1].tolist()
+    whole = _room(ends[0] - len(vertices.gone), ends[1] - len(lines.gone), *ends[2:])
+    at = line = 0
+    parts.reverse()
+    for start, (_, _, cell, corner) in pairwise(starts.tolist()):
+        vertex, edge, first, begin = start
+        part = parts.pop()
+        number, staying = vertices.numbers(vertex, len(part.places))
+        name, kept = lines.numbers(edge, len(part.edges))
+        more, further = int(staying.sum()), int(kept.sum())
+        whole.places[at : at + more] = part.places[staying]
+        rows = slice(line, line + further)
+        whole.edges[rows] = number[part.edges[kept]]
+        sides = part.sides[kept]
+        whole.sides[rows] = np.where(sides < 0, sides, sides + first)
+        whole.stages[rows] = part.stages[kept]
+        whole.units[rows] = part.units[kept]
+        whole.offsets[first + 1 : cell + 1] = part.offsets[1:] + begin
+        whole.corners[begin:corner] = number[part.corners]
+        whole.borders[begin:corner] = name[part.borders]
+        whole.areas[first:cell] = part.areas
+        whole.error = max(whole.error, part.error)
+        at, line = at + more, line + further
     return whole
 
 
-def _sewn(whole: Joined) -> Joined:
-    """Return the graph with the edges on both sides of every seam made one."""
-    left, right, lonely, unmatched = _matched(whole)
-    count, lines = len(whole.places), len(whole.edges)
-    one, two = whole.edges[left].ravel(), whole.edges[right].ravel()
-    graph = coo_array((np.ones(len(one), bool), (one, two)), shape=(count, count))
-    _, label = connected_components(graph, directed=False)
-    # Numbers in the order of first appearance, places of the first.
-    _, first, number = np.unique(label, return_index=True, return_inverse=True)
-    kept = np.ones(lines, bool)
-    kept[right] = False
-    renamed = np.arange(lines)
-    renamed[right] = left
-    new_edge = np.cumsum(kept) - 1
-    sides = whole.sides.copy()
-    sides[left, 1] = sides[right, 1]
-    return Joined(
-        places=whole.places[first],
-        errors=np.maximum.reduceat(
-            whole.errors[np.argsort(number, kind="stable")],
-            np.concatenate([[0], np.cumsum(np.bincount(number))[:-1]]),
-        ),
-        edges=number[whole.edges[kept]],
-        makers=whole.makers[kept],
-        sides=sides[kept],
-        offsets=whole.offsets,
-        corners=number[whole.corners],
-        borders=new_edge[renamed[whole.borders]],
-        open_edges=lonely,
-        unmatched=unmatched,
+def _room(vertices: int, edges: int, cells: int, corners: int) -> Graph:
+    """Return a graph to be filled."""
+    kind = narrow(max(vertices, edges, corners))
+    offsets = np.zeros(cells + 1, kind)
+    none = np.zeros(0, kind)
+    return Graph(
+        places=np.empty((vertices, 2)),
+        edges=np.empty((edges, 2), kind),
+        stages=np.empty(edges, np.int32),
+        units=np.empty(edges, np.int32),
+        sides=np.empty((edges, 2), kind),
+        offsets=offsets,
+        corners=np.empty(corners, kind),
+        borders=np.empty(corners, kind),
+        areas=np.empty(cells),
+        error=0.0,
+        open_edges=none,
+        seams=none,
     )
 
 
-def _matched(whole: Joined) -> tuple[Integers, Integers, int, int]:
-    """Return pairs of edges on the two sides of seams, and what has no partner."""
-    seam = whole.makers[:, 2]
-    on = np.flatnonzero((seam >= 0) & (whole.sides < 0).any(1))
-    side = (whole.sides[on, 0] < 0).astype(np.int64)
-    ends = whole.places[whole.edges[on]]
+def _matched(rows: _Open) -> tuple[Integers, Integers, int]:
+    """Return pairs of edges on the two sides of seams, as rows.
+
+    Returns:
+        Those on the left and those on the right; edges that face another cut.
+    """
     # All edges of a seam run the same way, so any one's direction sorts them.
-    _, first, group = np.unique(seam[on], return_index=True, return_inverse=True)
-    along = (ends[:, 1] - ends[:, 0])[first]
-    span = np.abs(along).argmax(1)[group]
-    sign = np.sign(along[np.arange(len(along)), np.abs(along).argmax(1)])[group]
-    middle = ends.mean(1)[np.arange(len(on)), span] * sign
-    order = np.lexsort((middle, side, group))
-    on, side, group = on[order], side[order], group[order]
+    _, first, group = np.unique(rows.seam, return_index=True, return_inverse=True)
+    along = (rows.places[:, 1] - rows.places[:, 0])[first]
+    widest = np.abs(along).argmax(1)
+    sign = np.sign(along[np.arange(len(along)), widest])[group]
+    every = np.arange(len(group))
+    middle = rows.places.mean(1)[every, widest[group]] * sign
+    order = np.lexsort((middle, rows.side, group))
+    side, group = rows.side[order], group[order]
     size = len(first)
     lefts = np.bincount(group[side == 0], minlength=size)
     rights = np.bincount(group[side == 1], minlength=size)
     good = (lefts == rights)[group]
     lonely = ((lefts == 0) | (rights == 0))[group]
-    pairs, alone, unmatched = [on[good & (side == 0)]], int(lonely.sum()), 0
-    others = [on[good & (side == 1)]]
+    pairs, others = [order[good & (side == 0)]], [order[good & (side == 1)]]
+    unmatched = 0
     for wrong in np.unique(group[~good & ~lonely]):
         here = group == wrong
         # A side may be finished in part only: what faces each other must agree.
-        found = _facing(whole, on[here & (side == 0)], on[here & (side == 1)])
-        pairs.append(found[0])
-        others.append(found[1])
-        alone += found[2]
-        unmatched += found[3]
-    return np.concatenate(pairs), np.concatenate(others), alone, unmatched
+        one, two = order[here & (side == 0)], order[here & (side == 1)]
+        one, two, apart = _facing(rows.places, one, two)
+        pairs.append(one)
+        others.append(two)
+        unmatched += apart
+    return np.concatenate(pairs), np.concatenate(others), unmatched
 
 
 def _facing(
-    whole: Joined, left: Integers, right: Integers
-) -> tuple[Integers, Integers, int, int]:
-    """Return pairs of edges of one seam that face each other, and what does not.
+    places: Floats, left: Integers, right: Integers
+) -> tuple[Integers, Integers, int]:
+    """Return pairs of edges of one seam that face each other.
 
     Args:
-        whole: The parts.
+        places: Where the edges' ends are [S, 2, 2].
         left: Edges of the seam on its left, sorted along it.
         right: Those on its right.
 
     Returns:
-        Paired edges left and right; edges that face nothing; edges that face another
-        cut.
+        Those on the left and those on the right; edges that face another cut.
     """
-    ends = whole.places[whole.edges]
-    along = ends[left[0], 1] - ends[left[0], 0]
-    one, two = ends[left] @ along, ends[right] @ along
+    along = places[left[0], 1] - places[left[0], 0]
+    one, two = places[left] @ along, places[right] @ along
     facing = np.searchsorted(two[:, 0], one.mean(1)) - 1
     back = np.searchsorted(one[:, 0], two.mean(1)) - 1
     met = (facing >= 0) & (one.mean(1) < two[facing, 1])
     met_back = (back >= 0) & (two.mean(1) < one[back, 1])
     mutual = met & met_back[facing] & (back[facing] == np.arange(len(left)))
-    alone = int((~met).sum() + (~met_back).sum())
     apart = int(met.sum() + met_back.sum() - 2 * mutual.sum())
-    return left[mutual], right[facing[mutual]], alone, apart
+    return left[mutual], right[facing[mutual]], apart

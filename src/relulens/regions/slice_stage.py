@@ -1,6 +1,6 @@
 """What one nonlinear node does on the cells of a slice."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 from relulens.graph.freeze import two_slope_value
 from relulens.graph.nodes import TwoSlope
 from relulens.numerics.kernels import planar
+from relulens.regions.packed_rows import PackedRows
 from relulens.regions.slice_basis import Basis, Combined
 from relulens.regions.slice_cut import Cut, Functions, Signs, cut, vertex_signs
 from relulens.regions.slice_exact import ExactSigns
 from relulens.regions.slice_mesh import (
     Integers,
     Mesh,
-    Origin,
     Words,
-    compacted,
     needed_vertices,
     renumbered,
 )
@@ -39,18 +38,20 @@ class Stage:
         groups: Where each group starts in ``entries``.
         parents: The cell before this node of every cell after it; nothing if it cut
             nothing.
+        packed: Whether what grows with the cells is held in as few bytes as it takes.
     """
 
     node: int
     code: NDArray[np.integer]
     varied: Integers
     bits: Words | None = None
-    winners: NDArray[np.integer] | None = None
+    winners: NDArray[np.integer] | PackedRows | None = None
     entries: NDArray[np.integer] = field(default_factory=lambda: np.zeros(0, np.int32))
     groups: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
-    parents: Integers | None = None
+    parents: NDArray[np.integer] | None = None
+    packed: bool = False
 
-    def codes(self, cells: Integers) -> NDArray[np.integer]:
+    def codes(self, cells: NDArray[np.integer]) -> NDArray[np.integer]:
         """Return the codes of all entries on some cells [cells, size]."""
         code = np.repeat(self.code[None], len(cells), 0)
         if self.bits is not None and len(self.varied):
@@ -117,15 +118,6 @@ class State:
                 value.parts = value.parts[torch.from_numpy(rows)]
         self.basis.values = self.basis.values[rows]
         return rows
-
-    def close(self) -> None:
-        """Forget what only further cuts need."""
-        none = np.zeros(0, np.int64)
-        self.values.clear()
-        self.basis.values = np.zeros((0, self.basis.size))
-        self.exact.forget()
-        nowhere = Origin(first=none, second=none, node=none, unit=none, other=none)
-        self.mesh = replace(compacted(self.mesh), origin=nowhere)
 
     def shed(self, read: Combined, kept: Integers) -> None:
         """Forget functions that only other entries of a value need.

@@ -16,6 +16,7 @@ from relulens.graph.polyhedral import Polyhedral
 from relulens.regions.plane import Plane
 from relulens.regions.slice_basis import Combined
 from relulens.regions.slice_exact import Spent
+from relulens.regions.slice_finished import Finished, finished
 from relulens.regions.slice_maximum import maximum_stage
 from relulens.regions.slice_parts import Seams, part_of
 from relulens.regions.slice_stage import State, two_slope_stage
@@ -35,12 +36,12 @@ class _Reached:
     Attributes:
         counts: Cells after each nonlinear node that was passed.
         spent: What exact decisions took.
-        state: The cells, closed; nothing if they were divided before the end.
+        part: The cells, finished; nothing if they were divided before the end.
     """
 
     counts: dict[int, int] = field(default_factory=dict)
     spent: Spent
-    state: State | None = None
+    part: Finished | None = None
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -75,8 +76,8 @@ class Walk:
     _free: dict[int, list[int]] = field(default_factory=dict)
     _halt: Event = field(default_factory=Event)
 
-    def states(self, state: State) -> Generator[State, None, None]:
-        """Give the finished parts of a slice, closed, one after another.
+    def parts(self, state: State) -> Generator[Finished, None, None]:
+        """Give the finished parts of a slice, one after another.
 
         Several threads cut several parts at a time; what is given is the same.
         """
@@ -101,15 +102,15 @@ class Walk:
                     self.stopped = True
                     continue
                 self._add(reached)
-                if reached.state is not None:
-                    yield reached.state
+                if reached.part is not None:
+                    yield reached.part
 
     def _add(self, reached: _Reached) -> None:
         """Count what was reached, in the order of the parts."""
         for index, cells in reached.counts.items():
             self.counts[index] += cells
-        if reached.state is not None:
-            self.finished += reached.state.mesh.cells
+        if reached.part is not None:
+            self.finished += reached.part.cells
         if reached.spent is not self.spent:
             self.spent.used += reached.spent.used
             self.spent.decided += reached.spent.decided
@@ -139,8 +140,7 @@ class Walk:
                     if per is not None:
                         parts = self._parts(state, per, place + 1)
                         return Outcome(found=reached, parts=parts)
-            state.close()
-        reached.state = state
+            reached.part = finished(state)
         return Outcome(found=reached)
 
     def _parts(
