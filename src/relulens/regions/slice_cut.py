@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relulens.errors import SolverError
-from relulens.numerics.kernels import planar
+from relulens.numerics.kernels import planar, planar_split
 from relulens.regions.slice_exact import ExactSigns
 from relulens.regions.slice_mesh import Floats, Integers, Mesh, Origin, Words
 
@@ -65,7 +65,10 @@ class Cut:
 
 
 def vertex_signs(
-    mesh: Mesh, functions: Functions, exact: ExactSigns, settled: Floats | None = None
+    mesh: Mesh,
+    functions: Functions,
+    exact: ExactSigns,
+    settled: tuple[Floats, Integers, Integers] | None = None,
 ) -> Signs:
     """Return the signs of functions at all vertices, doubts decided exactly.
 
@@ -73,18 +76,17 @@ def vertex_signs(
         mesh: The mesh.
         functions: The functions.
         exact: Decides the doubts.
-        settled: The entries that the functions are differences of, at the vertices
-            [V, size], if these are 0 exactly where the true ones are: the difference
-            of two such is 0 without any doubt.
+        settled: Entries at the vertices [V, size], and which two of them every function
+            is the difference of, if they are 0 exactly where the true ones are: the
+            difference of two zeros is 0 without any doubt.
     """
     rounding, steep = functions.limits
     positive, negative, doubts = planar.sign_bits(
         functions.values, rounding, steep, mesh.errors
     )
     if settled is not None and len(doubts):
-        v, k = doubts.T
-        one, two = functions.unit[k], functions.other[k]
-        doubts = doubts[(settled[v, one] != 0) | (settled[v, two] != 0)]
+        (v, k), (table, first, second) = doubts.T, settled
+        doubts = doubts[(table[v, first[k]] != 0) | (table[v, second[k]] != 0)]
     for v, k in doubts.tolist():
         sign = exact.sign(
             v, functions.node, functions.unit[k], functions.other[k], mesh.origin
@@ -127,7 +129,7 @@ def cut(
     places, errors, origin = cuts.vertices(mesh, functions)
     keys, answers = np.empty(0, np.int64), np.empty(0, np.int64)
     while True:
-        made = planar.split_cells(
+        made = planar_split.split_cells(
             places, errors, mesh.offsets, mesh.corners, mesh.borders, mesh.edges,
             mesh.makers, mesh.blurs, functions.limits[0], cuts.starts, cuts.unit,
             cuts.vertex, cuts.steep, cuts.first_edge,

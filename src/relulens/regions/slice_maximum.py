@@ -1,17 +1,22 @@
 """Cells cut where the winners of a maximum change."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from relulens.errors import SolverError
 from relulens.graph.nodes import Maximum
 from relulens.numerics.kernels import planar, planar_maximum
 from relulens.regions.slice_basis import Combined
 from relulens.regions.slice_cut import Cut, Functions, cut, vertex_signs
-from relulens.regions.slice_mesh import Integers, Mesh
+from relulens.regions.slice_mesh import Floats, Integers, Mesh
 from relulens.regions.slice_stage import Stage, State, any_change, extended
+
+_PAIRS = 256
+"""Pairs that few cells are cut by together."""
 
 _NUMBERS = 4_000_000
 """Values of entries at vertices that are at hand at once."""
@@ -39,58 +44,142 @@ class _Contest:
     second: Integers
     pairs: Integers
 
+    def until(self, start: int, cells: int) -> int:
+        """Return where the groups end that cells are cut by together."""
+        last = self.pairs[start] + _PAIRS + cells // 4
+        stop = int(np.searchsorted(self.pairs, last, side="right")) - 1
+        return min(max(stop, start + 1), len(self.varied))
+
+    def part(self, start: int, stop: int) -> "_Contest":
+        """Return some of the groups."""
+        entries, pairs = self.groups[start], self.pairs[start]
+        some = slice(self.pairs[start], self.pairs[stop])
+        return _Contest(
+            code=self.code,
+            varied=self.varied[start:stop],
+            entries=self.entries[entries : self.groups[stop]],
+            groups=self.groups[start : stop + 1] - entries,
+            first=self.first[some] - entries,
+            second=self.second[some] - entries,
+            pairs=self.pairs[start : stop + 1] - pairs,
+        )
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Settled:
+    """Groups whose winners are known, on the cells as they are.
+
+    Attributes:
+        won: Winners, as numbers within the groups [C, groups so far].
+        parents: The cell before the node of every cell [C].
+        cuts: Whether any cell was cut.
+        made: The last cut.
+        rows: Vertices kept after it, if some were left out.
+    """
+
+    won: NDArray[np.integer]
+    parents: Integers
+    cuts: bool = False
+    made: Cut | None = None
+    rows: Integers | None = None
+
 
 def maximum_stage(state: State, index: int, node: Maximum, read: Combined) -> Combined:
     """Cut the cells where the winners of a maximum change and return its value.
 
     In each cell all entries that are not below another one everywhere are compared in
-    pairs; pieces that differ by a pair below a third entry only are joined again.
+    pairs; pieces that differ by a pair below a third entry only are joined again. Few
+    large cells are cut by some groups after another: else all lines that are joined
+    again in the end would cross each other first.
     """
     z, limits = state.basis.at_vertices(read, state.mesh)
     contest = _contest(state, node, read, z, limits)
-    functions = _pairs(state, node, read, contest)
-    signs = vertex_signs(
-        state.mesh, functions, state.exact, z if read.settled else None
-    )
-    mesh = state.mesh
-    ups, downs = planar.cell_signs(
-        mesh.offsets, mesh.corners, signs.positive, signs.negative
-    )
-    alive, active = planar_maximum.rivals(ups, downs, contest.groups, contest.pairs)
-    parents = np.arange(mesh.cells)
-    bits, cuts = ups, any_change(signs)
-    made: Cut | None = None
     single = np.setdiff1d(np.arange(len(contest.code)), contest.varied)
-    state.shed(read, contest.code[single])
-    if cuts:
-        made = cut(mesh, functions, signs, index, state.exact, active)
-        parents, bits = made.parents, made.codes
-        state.grow(made, read, 0)
     sizes = np.diff(contest.groups)
     kind = np.uint8 if sizes.max(initial=0) <= 256 else np.int32
-    won = np.zeros((len(parents), len(sizes)), kind)
-    planar_maximum.winners(parents, bits, alive, contest.groups, contest.pairs, won)
-    rows: Integers | None = None
-    if cuts:
-        joined = _joined(state.mesh, index, won, len(mesh.places))
-        if joined is not None:
-            state.mesh, kept = joined
-            parents, won = parents[kept], won[kept]
-            rows = state.thin(read)
+    done = _Settled(
+        won=np.zeros((state.mesh.cells, 0), kind), parents=np.arange(state.mesh.cells)
+    )
+    stop = contest.until(0, state.mesh.cells)
+    at_once = stop == len(sizes)
+    if at_once:
+        functions = _pairs(state, node, read, contest)
+        settled = (z, functions.unit, functions.other) if read.settled else None
+        state.shed(read, contest.code[single])
+        _settle(state, index, (read, contest, functions), settled, done)
+    start = stop if at_once else 0
+    while start < len(sizes):
+        stop = contest.until(start, state.mesh.cells)
+        part = contest.part(start, stop)
+        functions = _pairs(state, node, read, part)
+        settled = None
+        if read.settled:
+            table = state.basis.at_vertices(_entries(read, part.entries), state.mesh)
+            settled = (table[0], part.first, part.second)
+        _settle(state, index, (read, part, functions), settled, done)
+        start = stop
     state.stages.append(
         Stage(
             node=index,
             code=contest.code.astype(np.int32),
             varied=contest.varied,
-            winners=won,
+            winners=done.won,
             entries=contest.entries.astype(np.int32),
             groups=contest.groups[:-1],
-            parents=parents if cuts else None,
+            parents=done.parents if done.cuts else None,
         )
     )
     if state.basis.direct:
         return _direct_value(node, read)
-    return _value(state, node, read, contest, (z, limits), (made, rows))
+    if at_once:
+        return _value(state, node, read, contest, (z, limits, done))
+    value = _value(state, node, read, contest, None)
+    state.shed(value, np.arange(len(contest.code)))
+    return value
+
+
+def _settle(
+    state: State,
+    index: int,
+    asked: tuple[Combined, _Contest, Functions],
+    settled: tuple[Floats, Integers, Integers] | None,
+    done: _Settled,
+) -> None:
+    """Cut the cells by the pairs of some groups, and join what has the same winners."""
+    read, contest, functions = asked
+    signs = vertex_signs(state.mesh, functions, state.exact, settled)
+    mesh = state.mesh
+    bits, downs = planar.cell_signs(
+        mesh.offsets, mesh.corners, signs.positive, signs.negative
+    )
+    alive, active = planar_maximum.rivals(bits, downs, contest.groups, contest.pairs)
+    parents, cuts = np.arange(mesh.cells), any_change(signs)
+    if cuts:
+        done.cuts, done.rows = True, None
+        done.made = cut(mesh, functions, signs, index, state.exact, active)
+        parents, bits = done.made.parents, done.made.codes
+        state.grow(done.made, read, 0)
+    more = np.zeros((len(parents), len(contest.varied)), done.won.dtype)
+    planar_maximum.winners(parents, bits, alive, contest.groups, contest.pairs, more)
+    done.won = np.concatenate([done.won[parents], more], axis=1)
+    done.parents = done.parents[parents]
+    if not cuts:
+        return
+    joined = _joined(state.mesh, index, done.won, len(mesh.places))
+    if joined is not None:
+        state.mesh, kept = joined
+        done.parents, done.won = done.parents[kept], done.won[kept]
+        done.rows = state.thin(read)
+
+
+def _entries(read: Combined, entries: Integers) -> Combined:
+    """Return some entries of a value."""
+    return Combined(
+        read.parts.flatten(1)[:, entries],
+        read.error.flatten()[entries],
+        read.size.flatten()[entries],
+        read.settled,
+    )
 
 
 def _direct_value(node: Maximum, read: Combined) -> Combined:
@@ -200,25 +289,48 @@ def _joined(
     return joined, kept
 
 
-def _features(
-    contest: _Contest,
-    z: np.ndarray,
-    grown: tuple[Cut | None, Integers | None],
-    out: np.ndarray,
-) -> None:
-    """Write the largest entry of every group that varies, at the vertices."""
-    made, rows = grown
+def _features(contest: _Contest, z: Floats, done: _Settled, out: Floats) -> None:
+    """Write the largest entry of every group that varies, at the vertices.
+
+    Args:
+        contest: The groups.
+        z: All entries at the vertices before the cut.
+        done: The cut.
+        out: Where they are written [V, groups].
+    """
+    made, rows = done.made, done.rows
     count = len(z) if made is None else len(made.mesh.places)
-    groups, per = contest.groups, max(_NUMBERS // max(count, 1), 1)
+    for start, stop in _chunks(contest, count):
+        part = contest.part(start, stop)
+        values = z[:, part.entries]
+        values = values if made is None else extended(values, made)
+        values = values if rows is None else values[rows]
+        np.maximum.reduceat(values, part.groups[:-1], axis=1, out=out[:, start:stop])
+
+
+def _features_again(
+    state: State, read: Combined, contest: _Contest, out: Floats
+) -> tuple[Floats, Floats]:
+    """Write the same where cells were cut several times, and return their limits."""
+    limits = np.zeros((2, len(contest.varied)))
+    for start, stop in _chunks(contest, len(state.mesh.places)):
+        part = contest.part(start, stop)
+        some = _entries(read, part.entries)
+        z, own = state.basis.at_vertices(some, state.mesh)
+        places = part.groups[:-1]
+        np.maximum.reduceat(z, places, axis=1, out=out[:, start:stop])
+        np.maximum.reduceat(own, places, axis=1, out=limits[:, start:stop])
+    return limits[0], limits[1]
+
+
+def _chunks(contest: _Contest, vertices: int) -> Iterator[tuple[int, int]]:
+    """Give ranges of groups whose entries at all vertices fit."""
+    groups, per = contest.groups, max(_NUMBERS // max(vertices, 1), 1)
     start = 0
     while start < len(contest.varied):
         stop = int(np.searchsorted(groups, groups[start] + per, side="right")) - 1
         stop = max(stop, start + 1)
-        values = z[:, contest.entries[groups[start] : groups[stop]]]
-        values = values if made is None else extended(values, made)
-        values = values if rows is None else values[rows]
-        places = groups[start:stop] - groups[start]
-        np.maximum.reduceat(values, places, axis=1, out=out[:, start:stop])
+        yield start, stop
         start = stop
 
 
@@ -227,20 +339,30 @@ def _value(
     node: Maximum,
     read: Combined,
     contest: _Contest,
-    at_vertices: tuple[np.ndarray, np.ndarray],
-    grown: tuple[Cut | None, Integers | None],
+    at_once: tuple[Floats, Floats, _Settled] | None,
 ) -> Combined:
-    """Return the maximum; groups that vary become basis functions."""
-    z, limits = at_vertices
+    """Return the maximum; groups that vary become basis functions.
+
+    Args:
+        state: The state, cut by all groups.
+        node: The node.
+        read: The value of its argument.
+        contest: The groups.
+        at_once: Entries at the vertices before the cut, their limits, and the cut, if
+            it was a single one.
+    """
     basis, varied = state.basis, contest.varied
     before = basis.size
-    starts = contest.groups[:-1]
     if len(varied):
-        rounding, steep = (
-            np.maximum.reduceat(row[contest.entries], starts) for row in limits
-        )
         basis.widen(len(varied))
-        _features(contest, z, grown, basis.values[:, before:])
+        out = basis.values[:, before:]
+        if at_once is None:
+            rounding, steep = _features_again(state, read, contest, out)
+        else:
+            z, limits, done = at_once
+            _features(contest, z, done, out)
+            own = limits[:, contest.entries]
+            rounding, steep = np.maximum.reduceat(own, contest.groups[:-1], axis=1)
         basis.extend(rounding, steep, float(state.mesh.errors.max()))
     kept = read.parts.shape[0]
     code = torch.from_numpy(contest.code)
