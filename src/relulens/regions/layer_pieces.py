@@ -12,7 +12,12 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from relulens.errors import InvalidArgumentError
+from relulens.graph.network import Layer
+from relulens.graph.pieces import row_ranges
 from relulens.regions.partition import Partition
+
+_CELLS = 4096
+"""Cells whose patterns are compared together."""
 
 _ROUNDING = 1e-9
 """Share of a hull's area that may be missing from a piece that counts as convex."""
@@ -68,7 +73,7 @@ def layer_pieces(partition: Partition, layer: int | str, /) -> LayerPieces:
         InvalidArgumentError: The partition was not cut by this layer, or is empty.
 
     Cost:
-        A walk up the tree of cuts per cell.
+        A walk up the tree of cuts per cell, in batches, and the bits of the patterns.
     """
     network = partition.network
     place = network.layer_index(layer)
@@ -79,9 +84,7 @@ def layer_pieces(partition: Partition, layer: int | str, /) -> LayerPieces:
             f"cannot join the cells of layer {name!r}: the {partition.count} cells were"
             f" cut by layers [{cut}]. Cut by this layer as well."
         )
-    rows = [partition.pattern(i)[name][0].numpy() for i in range(partition.count)]
-    _, same = np.unique(np.stack(rows), axis=0, return_inverse=True)
-    same = same.reshape(-1)
+    same = _numbered(partition, network.layers[place])
     sides = partition.edge_cells.numpy()
     sides = sides[(sides >= 0).all(1)]
     sides = sides[same[sides[:, 0]] == same[sides[:, 1]]]
@@ -97,22 +100,62 @@ def layer_pieces(partition: Partition, layer: int | str, /) -> LayerPieces:
     )
 
 
+def _numbered(partition: Partition, layer: Layer) -> NDArray[np.int64]:
+    """Return the number of every cell's pattern of a layer, in order of appearance."""
+    known: dict[bytes, int] = {}
+    numbers = np.empty(partition.count, np.int64)
+    for rows in row_ranges(partition.count, _CELLS):
+        cells = np.arange(rows.start, rows.stop)
+        codes = partition.codes.patterns(cells, layer)[layer.name].numpy()
+        if codes.dtype == np.int8:
+            # From 0 to the number of nodes: a bit for each that is reached.
+            levels = range(len(layer.nodes))
+            codes = np.concatenate([np.packbits(codes > k, 1) for k in levels], 1)
+        numbers[rows] = [known.setdefault(row.tobytes(), len(known)) for row in codes]
+    return numbers
+
+
 def _convex(
     partition: Partition, piece: NDArray[np.int32], count: int
 ) -> NDArray[np.bool_]:
     """Tell which pieces are as large as their convex hulls."""
     areas = np.bincount(piece, partition.areas.numpy(), minlength=count)
-    owner = piece[np.repeat(np.arange(len(piece)), partition.offsets.diff().numpy())]
-    order = np.argsort(owner, kind="stable")
-    corners = partition.vertices[partition.indices].numpy()[order]
-    parts = np.split(corners, np.cumsum(np.bincount(owner, minlength=count))[:-1])
-    hulls = np.array([_hull_area(part) for part in parts])
-    return hulls - areas <= _ROUNDING * hulls
+    convex = np.ones(count, bool)
+    # A cell alone is convex.
+    joined = np.flatnonzero(np.bincount(piece, minlength=count) > 1)
+    owner, corners = _border(partition, piece)
+    starts = np.searchsorted(owner, joined)
+    stops = np.searchsorted(owner, joined, side="right")
+    for one, start, stop in zip(joined, starts, stops, strict=True):
+        hull = _hull_area(corners[start:stop])
+        convex[one] = hull - areas[one] <= _ROUNDING * hull
+    return convex
+
+
+def _border(
+    partition: Partition, piece: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the pieces' corners, piece after piece, each sorted by its coordinates.
+
+    Corners inside a piece, on none of its border's edges, are left out.
+    """
+    sides = partition.edge_cells.numpy()
+    of = np.where(sides >= 0, piece[sides], -1)
+    apart = of[:, 0] != of[:, 1]
+    owner = np.repeat(of[apart], 2, axis=1).ravel()
+    vertex = np.tile(partition.edges.numpy()[apart], 2).ravel()
+    inside = owner >= 0
+    owner, corners = owner[inside], partition.vertices.numpy()[vertex[inside]]
+    order = np.lexsort((corners[:, 1], corners[:, 0], owner))
+    owner, corners = owner[order], corners[order]
+    again = (np.diff(owner) == 0) & (np.diff(corners, axis=0) == 0).all(1)
+    first = np.append(True, ~again)
+    return owner[first], corners[first]
 
 
 def _hull_area(points: NDArray[np.float64]) -> float:
-    """Return the area of the convex hull of points, by Andrew's chains."""
-    placed = sorted(set(map(tuple, points.tolist())))
+    """Return the area of the convex hull of sorted points, by Andrew's chains."""
+    placed = [(x, y) for x, y in points.tolist()]
     total = 0.0
     for way in (placed, placed[::-1]):
         chain: list[tuple[float, float]] = []

@@ -1,6 +1,6 @@
 """Patterns and affine maps of cells, from codes stored along the tree of cuts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,11 +25,18 @@ class Branch:
 
     stages: Sequence[Stage]
 
-    def codes(self, cells: np.ndarray) -> dict[int, np.ndarray]:
-        """Return every node's codes on some of the last stage's cells [cells, size]."""
+    def codes(
+        self, cells: np.ndarray, nodes: Collection[int] | None = None
+    ) -> dict[int, np.ndarray]:
+        """Return nodes' codes on some of the last stage's cells [cells, size].
+
+        Args:
+            cells: The cells.
+            nodes: The nodes; all by default.
+        """
         found: dict[int, np.ndarray] = {}
         for stage in reversed(self.stages):
-            if stage.node >= 0:
+            if stage.node >= 0 and (nodes is None or stage.node in nodes):
                 found[stage.node] = stage.codes(cells)
             if stage.parents is not None:
                 cells = stage.parents[cells]
@@ -61,22 +68,26 @@ class CellCodes:
         codes = self.branches[place].codes(inside)
         return {node: rows[0].astype(np.int64) for node, rows in codes.items()}
 
-    def patterns(self, cells: np.ndarray) -> ActivationPattern:
+    def patterns(
+        self, cells: np.ndarray, layer: Layer | None = None
+    ) -> ActivationPattern:
         """Return the codes of the layers, as ``activation_pattern`` gives them.
 
         Args:
             cells: The cells, in order.
+            layer: The only layer that is wanted; all by default.
         """
+        nodes = None if layer is None else layer.nodes
         edges = np.searchsorted(cells, self.starts)
         parts = [
-            branch.codes(cells[first:last] - start)
+            branch.codes(cells[first:last] - start, nodes)
             for branch, first, last, start in zip(
                 self.branches, edges, edges[1:], self.starts, strict=False
             )
             if first < last
         ]
         if not parts:
-            parts = [self.branches[0].codes(cells)] if self.branches else [{}]
+            parts = [self.branches[0].codes(cells, nodes)] if self.branches else [{}]
         codes = {node: np.concatenate([p[node] for p in parts]) for node in parts[0]}
         found: dict[str, Tensor] = {}
         for layer in self.region.network.layers:
