@@ -18,6 +18,7 @@ from relulens.errors import (
 )
 from relulens.regions.decision import decision_segments, level_segments
 from relulens.regions.slice import slice_cells
+from relulens.regions.slice_division import Division
 from relulens.regions.slice_verification import verified
 from relulens.regions.slice_walk import Walk
 
@@ -147,11 +148,18 @@ def test_counts_of_the_standard_cases(name, shared):
     assert sizes == COUNTS[name]
 
 
+def few_cells(walk, state, place):
+    """Divide into parts of four cells, some with a basis and some with values."""
+    if state.mesh.cells <= 8:
+        return None
+    return Division(per=4, direct=bool(state.mesh.cells % 2))
+
+
 @pytest.mark.parametrize("name", ["projected_residual", "maximum_of_two"])
 def test_parts_are_sewn_to_the_same_graph(name, monkeypatch):
     network, plane = slice_of(name)
     whole = rl.slice_partition(network, plane, SQUARE)
-    monkeypatch.setattr(Walk, "_per", lambda _, s, __: 4 if s.mesh.cells > 8 else None)
+    monkeypatch.setattr(Walk, "_division", few_cells)
     parts = rl.slice_partition(network, plane, SQUARE)
     assert parts.certificate.unmatched_edges == 0
     assert_right(parts)
@@ -164,7 +172,7 @@ def test_parts_are_sewn_to_the_same_graph(name, monkeypatch):
 
 def test_a_budget_returns_what_is_finished(monkeypatch):
     network, plane = slice_of("projected_residual")
-    monkeypatch.setattr(Walk, "_per", lambda _, s, __: 4 if s.mesh.cells > 8 else None)
+    monkeypatch.setattr(Walk, "_division", few_cells)
     partition = rl.slice_partition(network, plane, SQUARE, cells=100)
     assert not partition.complete
     assert partition.count >= 100

@@ -16,6 +16,7 @@ import relulens as rl
 from relulens.errors import InvalidArgumentError
 from relulens.regions import slice_walk
 from relulens.regions.slice import slice_cells
+from relulens.regions.slice_division import Division
 from relulens.regions.slice_walk import Walk
 from relulens.regions.slice_workers import Outcome, by_threads, in_turn
 
@@ -34,9 +35,17 @@ FIELDS = (
 )
 
 
+def few_cells(walk, state, place):
+    """Divide into parts of four cells, some with a basis and some with values."""
+    if state.mesh.cells <= 8:
+        return None
+    return Division(per=4, direct=bool(state.mesh.cells % 2))
+
+
 @pytest.fixture
 def small_parts(monkeypatch):
-    monkeypatch.setattr(Walk, "_per", lambda _, s, __: 4 if s.mesh.cells > 8 else None)
+    monkeypatch.setattr(Walk, "_division", few_cells)
+    monkeypatch.setattr(slice_walk, "cut_at_once", lambda *_: False)
 
 
 def integers(sizes, seed, bias=True):

@@ -95,8 +95,10 @@ def _pack(stage: Stage) -> None:
         stage.bits = stage.bits.copy()
     if stage.parents is not None:
         stage.parents = stage.parents.astype(narrow(len(stage.parents)))
-    if isinstance(stage.winners, np.ndarray):
-        stage.winners = PackedRows.of(stage.winners)
+    winners = stage.winners
+    if isinstance(winners, np.ndarray):
+        # Another thread may have packed it since.
+        stage.winners = PackedRows.of(winners)
     stage.packed = True
 
 

@@ -33,13 +33,14 @@ class Seams:
         mesh.makers[apart, 2] = first + np.arange(marked)
 
 
-def part_of(state: State, start: int, stop: int) -> State:
-    """Return the state on some cells in a row, with values at vertices.
+def part_of(state: State, start: int, stop: int, *, direct: bool) -> State:
+    """Return the state on some cells in a row.
 
     Args:
         state: The state, its seams marked; several threads may take parts of it.
         start: The first cell.
         stop: The first one that is not in the part.
+        direct: Whether the part has values at vertices instead of a basis.
     """
     whole = state.mesh
     at = whole.offsets[start : stop + 1]
@@ -60,7 +61,11 @@ def part_of(state: State, start: int, stop: int) -> State:
         origin=_inherited(vertices),
     )
     exact = state.exact
-    basis = state.basis
+    if direct or state.basis.direct:
+        basis = _direct(state.basis, len(vertices))
+        values = {i: _taken(v, state.basis, vertices) for i, v in state.values.items()}
+    else:
+        basis, values = _less(state, vertices)
     stage = Stage(
         node=-1,
         code=np.zeros(0, np.int8),
@@ -69,7 +74,7 @@ def part_of(state: State, start: int, stop: int) -> State:
     )
     return State(
         mesh=mesh,
-        basis=_direct(basis, len(vertices)),
+        basis=basis,
         exact=ExactSigns(
             region=exact.region,
             plane=exact.plane,
@@ -78,7 +83,7 @@ def part_of(state: State, start: int, stop: int) -> State:
             above=(exact, whole.origin),
         ),
         stages=[*state.stages, stage],
-        values={i: _taken(v, basis, vertices) for i, v in state.values.items()},
+        values=values,
     )
 
 
@@ -91,6 +96,32 @@ def _inherited(vertices: np.ndarray) -> Origin:
         unit=vertices,
         other=none,
     )
+
+
+def _less(state: State, vertices: np.ndarray) -> tuple[Basis, dict[int, Combined]]:
+    """Return a basis at some vertices, and values by its functions.
+
+    A function that is 0 at all of them is 0 on the whole part.
+    """
+    whole = state.basis
+    rows = whole.values[vertices, : whole.size]
+    used = (rows != 0).any(0)
+    used[:3] = True
+    kept = torch.from_numpy(used)
+    basis = Basis(
+        values=rows[:, used],
+        errors=whole.errors[used],
+        steep=whole.steep[used],
+        largest=whole.largest[used],
+        trust=whole.trust,
+        proved=whole.proved,
+        absolutes=whole.absolutes,
+    )
+    values = {
+        i: Combined(v.parts[kept[: len(v.parts)]], v.error, v.size, v.settled)
+        for i, v in state.values.items()
+    }
+    return basis, values
 
 
 def _direct(basis: Basis, count: int) -> Basis:

@@ -1,6 +1,5 @@
 """The walk over a network's nodes that cuts a slice, part by part."""
 
-import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -15,18 +14,14 @@ from relulens.graph.nodes import Affine, Input, Maximum, TwoSlope
 from relulens.graph.polyhedral import Polyhedral
 from relulens.regions.plane import Plane
 from relulens.regions.slice_basis import Combined
+from relulens.regions.slice_chain import cut_at_once
+from relulens.regions.slice_division import Ahead, Division, division
 from relulens.regions.slice_exact import Spent
 from relulens.regions.slice_finished import Finished, finished
 from relulens.regions.slice_maximum import maximum_stage
 from relulens.regions.slice_parts import Seams, part_of
 from relulens.regions.slice_stage import State, two_slope_stage
 from relulens.regions.slice_workers import Outcome, by_threads, in_turn
-
-_WHOLE, _PART, _START = 192 << 20, 64 << 20, 16 << 20
-"""Bytes of values at vertices past which cells are divided, and bytes of a part."""
-
-_BUDGETED = 512
-"""Cells of a part where a budget may end the walk."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -74,6 +69,7 @@ class Walk:
     begun: float = field(default_factory=monotonic)
     _order: list[int] = field(default_factory=list)
     _free: dict[int, list[int]] = field(default_factory=dict)
+    _ahead: dict[int, Ahead] = field(default_factory=dict)
     _halt: Event = field(default_factory=Event)
 
     def parts(self, state: State) -> Generator[Finished, None, None]:
@@ -87,6 +83,13 @@ class Walk:
         nodes = self.region.network.nodes
         self._free = last_uses(nodes, frozenset(self.region.nodes))
         self.counts = dict.fromkeys(nonlinear, 0)
+        if self._unbudgeted and cut_at_once(
+            self.region, self.plane, state, self.counts
+        ):
+            part = finished(state)
+            self.finished = part.cells
+            yield part
+            return
         first = partial(self._walked, lambda: state, 0)
         if self.threads == 1:
             found = in_turn(first)
@@ -104,6 +107,10 @@ class Walk:
                 self._add(reached)
                 if reached.part is not None:
                     yield reached.part
+
+    @property
+    def _unbudgeted(self) -> bool:
+        return self.seconds is None and self.most is None
 
     def _add(self, reached: _Reached) -> None:
         """Count what was reached, in the order of the parts."""
@@ -136,27 +143,23 @@ class Walk:
                     return Outcome(found=None)
                 last = place == len(self._order) - 1
                 if self._step(state, place, reached, last=last) and not last:
-                    per = self._per(state, self._order[place + 1 :])
-                    if per is not None:
-                        parts = self._parts(state, per, place + 1)
+                    how = self._division(state, place + 1)
+                    if how is not None:
+                        parts = self._divided(state, how, place + 1)
                         return Outcome(found=reached, parts=parts)
             reached.part = finished(state)
         return Outcome(found=reached)
 
-    def _parts(
-        self, state: State, per: int, at: int
+    def _divided(
+        self, state: State, how: Division, at: int
     ) -> Iterator[Callable[[], Outcome[_Reached | None]]]:
-        """Give what is left to do on a state's parts, so many cells each."""
+        """Give what is left to do on a state's parts."""
+        cells, per = state.mesh.cells, how.per
         self.seams.mark(state.mesh, per)
-        cells = state.mesh.cells
-        starts = range(0, cells, per)
+        part = partial(part_of, state, direct=how.direct)
         return (
-            partial(
-                self._walked,
-                partial(part_of, state, start, min(start + per, cells)),
-                at,
-            )
-            for start in starts
+            partial(self._walked, partial(part, start, min(start + per, cells)), at)
+            for start in range(0, cells, per)
         )
 
     def _enough(self) -> bool:
@@ -168,20 +171,13 @@ class Walk:
         late = self.seconds is not None and monotonic() - self.begun > self.seconds
         return late or self._halt.is_set()
 
-    def _per(self, state: State, after: list[int]) -> int | None:
-        """Return into how many cells a part the state is to be divided, if at all."""
-        widest = max(math.prod(self.region.nodes[index].shape) for index in after)
-        vertices, cells = len(state.mesh.places), state.mesh.cells
-        row = 8 * (widest + state.basis.size)
-        limit = _PART if state.basis.direct else _WHOLE
-        if cells > 64 and vertices * row > limit:
-            return max(int(_START // row * cells / vertices), 32)
-        if state.basis.size > 4 * widest:
-            # More functions than entries: values at vertices are cheaper.
-            return cells
-        if (self.seconds or self.most) and cells > 2 * _BUDGETED:
-            return _BUDGETED
-        return None
+    def _division(self, state: State, place: int) -> Division | None:
+        """Return how the state is to be divided before a node, if at all."""
+        if place not in self._ahead:
+            ahead = Ahead.at(self.region.nodes, self._order, place)
+            self._ahead[place] = ahead
+        ends = self.seconds is not None or self.most is not None
+        return division(state, self._ahead[place], ends=ends)
 
     def _step(self, state: State, place: int, reached: _Reached, *, last: bool) -> bool:
         """Give one node its value, cutting the cells; tell whether it may have cut."""

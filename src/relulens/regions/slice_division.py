@@ -1,0 +1,156 @@
+"""Into how many parts the cells of a slice are divided, and when."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from relulens.graph.nodes import Affine, Maximum, TwoSlope
+from relulens.graph.polyhedral import PolyhedralNode
+from relulens.regions.slice_stage import State
+
+_WHOLE, _PART, _START = 192 << 20, 64 << 20, 16 << 20
+"""Bytes of values at vertices past which cells are divided, and bytes of a part."""
+
+_PRODUCT, _NUMBER = 6e-11, 1e-8
+"""Seconds of one product, and of a unit at a vertex, by which costs are compared."""
+
+_TASK = 0.15
+"""Seconds of a part that is worth a task of its own."""
+
+_MORE = 0.1
+"""How much longer parts may take than the whole."""
+
+_MOST = 16
+"""Parts that cells are divided into for that."""
+
+_SMALLEST = 32
+"""Cells of a part, at least."""
+
+_BUDGETED = 512
+"""Cells of a part where a number of them may end the walk."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Division:
+    """How a state is divided.
+
+    Attributes:
+        per: Cells of a part.
+        direct: Whether parts have values at vertices instead of a basis.
+    """
+
+    per: int
+    direct: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Ahead:
+    """What is still to be done with cells.
+
+    Attributes:
+        widest: Entries of the widest node.
+        products: Products that an evaluation takes.
+        units: Units that are still to cut by.
+        growth: How many functions a basis has on the way for each that it has now.
+    """
+
+    widest: int
+    products: int
+    units: int
+    growth: float
+
+    @classmethod
+    def at(
+        cls, nodes: Mapping[int, PolyhedralNode], order: Sequence[int], place: int
+    ) -> "Ahead":
+        """Return it for the nodes in order from a place on, at least one."""
+        sizes = [math.prod(nodes[index].shape) for index in order]
+        cuts = [isinstance(nodes[index], TwoSlope | Maximum) for index in order]
+        maps = [
+            term.map
+            for index in order[place:]
+            if isinstance(node := nodes[index], Affine)
+            for term in node.terms
+        ]
+        units = [size if cut else 0 for size, cut in zip(sizes, cuts, strict=True)]
+        before, after = sum(units[:place]), sum(units[place:])
+        return cls(
+            widest=max(sizes[place:]),
+            products=sum(linear.entries() for linear in maps),
+            units=after,
+            growth=1 + after / (2 * max(before, 1)),
+        )
+
+
+def division(state: State, ahead: Ahead, *, ends: bool) -> Division | None:
+    """Return how a state is divided before the next nodes, if at all.
+
+    Cells are divided where their values would take too much memory, and where parts
+    take hardly longer than the whole: they can be cut at the same time. It depends on
+    the cells alone, so that it is the same for every number of threads.
+
+    Args:
+        state: The state.
+        ahead: What is still to be done.
+        ends: Whether a number of cells may end the walk, so that parts are small.
+    """
+    cells, functions = state.mesh.cells, state.basis.size
+    vertices = len(state.mesh.places)
+    row = 8 * (ahead.widest + functions)
+    limit = _PART if state.basis.direct else _WHOLE
+    if cells > 2 * _SMALLEST and vertices * row > limit:
+        return _small(state, ahead)
+    if functions > 4 * ahead.widest:
+        # More functions than entries: values at vertices are cheaper.
+        return Division(per=cells, direct=True)
+    if ends and cells > 2 * _BUDGETED:
+        return Division(per=_BUDGETED, direct=True)
+    return _early(state, ahead)
+
+
+def _small(state: State, ahead: Ahead) -> Division:
+    """Return the cheaper way to parts that take little memory."""
+    vertices = len(state.mesh.places)
+    row = 8 * (ahead.widest + state.basis.size)
+    if not state.basis.direct:
+        parts = vertices * row / _PART
+        if _with_basis(state, ahead, parts) < _with_values(state, ahead):
+            return _division(state, parts, direct=False)
+    return _division(state, vertices * row / _START, direct=True)
+
+
+def _early(state: State, ahead: Ahead) -> Division | None:
+    """Return parts that together take hardly longer, where there is much to do."""
+    values = _with_values(state, ahead)
+    if state.basis.direct:
+        parts, direct = values / _TASK, True
+    else:
+        whole = _with_basis(state, ahead, 1)
+        direct = values < whole
+        more = _MORE * whole / _once(state, ahead)
+        parts = whole / _TASK if direct else min(1 + more, whole / _TASK)
+    parts = min(parts, _MOST, state.mesh.cells / _SMALLEST)
+    return _division(state, parts, direct=direct) if parts >= 2 else None
+
+
+def _division(state: State, parts: float, *, direct: bool) -> Division:
+    per = max(int(state.mesh.cells / parts), _SMALLEST)
+    return Division(per=per, direct=direct)
+
+
+def _with_values(state: State, ahead: Ahead) -> float:
+    """Return about the seconds ahead with values at vertices."""
+    each = _PRODUCT * ahead.products + _NUMBER * ahead.units
+    return len(state.mesh.places) * each
+
+
+def _with_basis(state: State, ahead: Ahead, parts: float) -> float:
+    """Return about the seconds ahead with a basis in each of some parts."""
+    functions = state.basis.size * ahead.growth
+    each = (_PRODUCT * functions + _NUMBER) * ahead.units
+    return parts * _once(state, ahead) + len(state.mesh.places) * each
+
+
+def _once(state: State, ahead: Ahead) -> float:
+    """Return about the seconds that linear maps of a basis take."""
+    return _PRODUCT * state.basis.size * ahead.growth * ahead.products
