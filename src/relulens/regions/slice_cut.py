@@ -127,46 +127,34 @@ def cut(
     mask = mask if active is None else active
     cuts = _Cuts.along(mesh, functions, signs, exact, mask)
     places, errors, origin = cuts.vertices(mesh, functions)
-    keys, answers = np.empty(0, np.int64), np.empty(0, np.int64)
+    made = planar_split.split_begun(
+        places, errors, mesh.offsets, mesh.corners, mesh.borders, mesh.edges,
+        mesh.makers, mesh.blurs, cuts.starts, cuts.vertex, cuts.first_edge,
+        mask.shape[1], stage,
+    )  # fmt: skip
+    known = np.empty((2, 0), np.int64)
     while True:
         made = planar_split.split_cells(
-            places, errors, mesh.offsets, mesh.corners, mesh.borders, mesh.edges,
-            mesh.makers, mesh.blurs, functions.limits[0], cuts.starts, cuts.unit,
-            cuts.vertex, cuts.steep, cuts.first_edge,
-            signs.positive, signs.negative, mask, stage, functions.unit, keys, answers,
+            made, mesh.offsets, mesh.corners, mesh.borders, mesh.edges,
+            functions.limits[0], cuts.starts, cuts.unit, cuts.vertex, cuts.steep,
+            cuts.first_edge, signs.positive, signs.negative, mask, functions.unit,
+            known,
         )  # fmt: skip
-        queries = made[14]
+        ended = planar_split.split_ended(made)
+        queries, bad = ended[12:]
         if not len(queries):
             break
-        grown = mesh_origin_of(made, functions, origin)[0]
-        more = _answers(queries, functions, grown, exact)
-        keys = np.concatenate([keys, np.fromiter(more, np.int64)])
-        answers = np.concatenate([answers, np.fromiter(more.values(), np.int64)])
-        order = np.argsort(keys)
-        keys, answers = keys[order], answers[order]
-    if made[15]:
+        more = _answers(queries, functions, origin, exact)
+        known = np.concatenate([known, np.array(list(more.items())).T], axis=1)
+        known = np.ascontiguousarray(known[:, np.argsort(known[0])])
+    if bad:
         left = exact.spent.undecided
         raise SolverError(
-            f"cannot cut the slice: the signs at the corners of {made[15]} of its"
+            f"cannot cut the slice: the signs at the corners of {bad} of its"
             f" {mesh.cells} cells contradict each other, after {left} signs were left"
             " to rounding. Give exact decisions more time."
         )
-    return _finished(made, cuts, mesh_origin_of(made, functions, origin)[0])
-
-
-def mesh_origin_of(
-    made: tuple[Any, ...], functions: Functions, origin: Origin
-) -> list[Origin]:
-    """Return how all vertices were made, those inside cells included."""
-    unit = made[5]
-    inner = Origin(
-        first=made[2],
-        second=made[3],
-        node=np.full(len(unit), functions.node),
-        unit=functions.unit[unit],
-        other=functions.other[unit],
-    )
-    return [origin.extended(inner)]
+    return _finished(ended, cuts, functions, origin)
 
 
 def _answers(
@@ -321,14 +309,29 @@ def _along(
     return Fraction(0)
 
 
-def _finished(made: tuple[Any, ...], cuts: _Cuts, origin: Origin) -> Cut:
-    """Return the result of the last run of the kernel."""
-    places, errors, from_a, from_b, from_t = made[:5]
-    edges, makers, blurs, offsets, corners, borders, parents, codes = made[6:14]
-    outer = len(places) - len(from_a)
-    heads = cuts.heads
-    first = np.concatenate([origin.first[outer - len(heads) : outer], from_a])
-    second = np.concatenate([origin.second[outer - len(heads) : outer], from_b])
+def _finished(
+    made: tuple[Any, ...], cuts: _Cuts, functions: Functions, origin: Origin
+) -> Cut:
+    """Return the result of the last run of the kernel.
+
+    Args:
+        made: Its tables.
+        cuts: The vertices on edges.
+        functions: What was cut along.
+        origin: How the vertices outside of cells were made.
+    """
+    places, errors, inner, between, edges, makers, blurs = made[:7]
+    offsets, corners, borders, parents, codes = made[7:12]
+    unit = inner[:, 2]
+    inside = Origin(
+        first=inner[:, 0],
+        second=inner[:, 1],
+        node=np.full(len(unit), functions.node),
+        unit=functions.unit[unit],
+        other=functions.other[unit],
+    )
+    old = len(places) - len(inner) - len(cuts.heads)
+    whole = origin.extended(inside)
     return Cut(
         mesh=Mesh(
             places=places,
@@ -340,11 +343,11 @@ def _finished(made: tuple[Any, ...], cuts: _Cuts, origin: Origin) -> Cut:
             corners=corners,
             borders=borders,
             sides=planar.edge_sides(edges, offsets, corners, borders),
-            origin=origin,
+            origin=whole,
         ),
         parents=parents,
         codes=codes,
-        first=first,
-        second=second,
-        place=np.concatenate([cuts.place[heads], from_t]),
+        first=whole.first[old:],
+        second=whole.second[old:],
+        place=np.concatenate([cuts.place[cuts.heads], between]),
     )

@@ -53,17 +53,25 @@ def convex_polygon(domain: object) -> np.ndarray:
 
 def _turns(corners: np.ndarray) -> list[int]:
     """Return the sign of the turn at every corner, exactly."""
-    points = [(Fraction(float(x)), Fraction(float(y))) for x, y in corners]
-    signs = []
-    for i in range(len(points)):
-        (ax, ay), (bx, by), (cx, cy) = (
-            points[i - 1],
-            points[i],
-            points[(i + 1) % len(points)],
-        )
-        turn = (bx - ax) * (cy - by) - (by - ay) * (cx - bx)
-        signs.append((turn > 0) - (turn < 0))
+    before, after = np.roll(corners, 1, axis=0), np.roll(corners, -1, axis=0)
+    (ax, ay), (bx, by) = (corners - before).T, (after - corners).T
+    turns = ax * by - ay * bx
+    # Each difference and product is rounded once, and so is their difference.
+    doubt = np.abs(turns) <= 2.0**-50 * (np.abs(ax * by) + np.abs(ay * bx))
+    signs: list[int] = np.sign(turns).astype(int).tolist()
+    doubt |= (np.abs(turns) < 1e-290) | ~np.isfinite(turns)
+    for i in np.flatnonzero(doubt).tolist():
+        signs[i] = _turn(before[i], corners[i], after[i])
     return signs
+
+
+def _turn(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> int:
+    """Return the sign of the turn from one step to the next, in fractions."""
+    (ax, ay), (bx, by), (cx, cy) = (
+        (Fraction(float(x)), Fraction(float(y))) for x, y in (a, b, c)
+    )
+    turn = (bx - ax) * (cy - by) - (by - ay) * (cx - bx)
+    return (turn > 0) - (turn < 0)
 
 
 def _check_simple(corners: np.ndarray) -> None:

@@ -1,0 +1,202 @@
+"""Small chains of dense layers, cut in one compiled run where rounding allows."""
+
+import math
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import numpy as np
+from torch import Tensor
+
+from relulens.graph.maps import AlongAxis, Reshape
+from relulens.graph.nodes import Affine, Input, TwoSlope
+from relulens.graph.polyhedral import Polyhedral
+from relulens.numerics.kernels import planar_chain
+from relulens.regions.plane import Plane
+from relulens.regions.slice_mesh import Floats, Integers
+from relulens.regions.slice_stage import Stage, State
+
+_ROUND = 2.0**-52
+
+_WIDEST = 256
+"""Units of a layer up to which this is faster than the walk over the nodes."""
+
+_NUMBERS = 4_000_000
+"""Numbers of a table of values past which the walk takes over."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class DenseChain:
+    """Two-slope layers of which each reads a dense map of the one before.
+
+    Attributes:
+        matrices: Weights [n, m] of every layer.
+        biases: Their biases [n].
+        low: Slopes of negative arguments [n].
+        high: Slopes of positive ones [n].
+        stages: Indices of the two-slope nodes.
+    """
+
+    matrices: list[Floats] = field(default_factory=list)
+    biases: list[Floats] = field(default_factory=list)
+    low: list[Floats] = field(default_factory=list)
+    high: list[Floats] = field(default_factory=list)
+    stages: list[int] = field(default_factory=list)
+
+    def map(self, node: Affine) -> bool:
+        """Take an affine node; tell whether it is a matrix or another shape."""
+        match node.terms[0].map:
+            case Reshape():
+                return node.bias is None
+            case AlongAxis(matrix=matrix, in_shape=(_,)):
+                self.matrices.append(matrix.numpy())
+                bias = np.zeros(matrix.shape[0])
+                if node.bias is not None:
+                    bias = _flat(node.bias, node.shape)
+                self.biases.append(bias)
+                return matrix.shape[0] <= _WIDEST
+            case _:
+                return False
+
+    def units(self, index: int, node: TwoSlope) -> bool:
+        """Take a two-slope node; tell whether just one matrix came before it."""
+        self.stages.append(index)
+        self.low.append(_flat(node.negative, node.shape))
+        self.high.append(_flat(node.positive, node.shape))
+        return len(self.matrices) == len(self.stages)
+
+
+def dense_chain(region: Polyhedral) -> DenseChain | None:
+    """Return the layers up to the last nonlinear node, or nothing for others."""
+    chain = DenseChain()
+    last = max((index for index, _ in region.nonlinear()), default=-1)
+    before = -1
+    for index, node in region.nodes.items():
+        if index > last:
+            break
+        match node:
+            case Input():
+                taken = before < 0
+            case Affine(terms=(term,)):
+                taken = term.source == before and chain.map(node)
+            case TwoSlope(source=source):
+                taken = source == before and chain.units(index, node)
+            case _:
+                taken = False
+        if not taken:
+            return None
+        before = index
+    return chain if chain.stages else None
+
+
+def cut_at_once(
+    region: Polyhedral, plane: Plane, state: State, counts: dict[int, int]
+) -> bool:
+    """Cut the one cell of a state by a small chain of dense layers.
+
+    Args:
+        region: The network up to the last node.
+        plane: The plane.
+        state: The state at the start; finished afterwards, if this could be done.
+        counts: Where cells after each nonlinear node are written.
+
+    Returns:
+        Whether it was done. If not, nothing has changed.
+    """
+    chain = dense_chain(region)
+    if chain is None:
+        return False
+    first, own = _on_plane(chain, plane, state.mesh.places)
+    widths = np.array([len(bias) for bias in chain.biases])
+    biases = np.concatenate(chain.biases)
+    biases[: widths[0]] = 0.0
+    rounding = np.zeros(len(biases))
+    rounding[: widths[0]] = own
+    made = planar_chain.cut_chain(
+        state.mesh.places,
+        state.mesh.makers,
+        np.concatenate([first.ravel(), *(m.ravel() for m in chain.matrices[1:])]),
+        biases,
+        rounding,
+        np.concatenate(chain.low),
+        np.concatenate(chain.high),
+        widths,
+        np.array(chain.stages),
+        _NUMBERS,
+    )
+    if not made[0]:
+        return False
+    places, errors, edges, makers, blurs, offsets, corners, borders, sides = made[1:10]
+    state.mesh = replace(
+        state.mesh,
+        places=places,
+        errors=errors,
+        edges=edges,
+        makers=makers,
+        blurs=blurs,
+        offsets=offsets,
+        corners=corners,
+        borders=borders,
+        sides=sides,
+    )
+    codes, cells, bits, parents = made[10:14]
+    counts.update(zip(chain.stages, cells.tolist(), strict=True))
+    state.stages = _stages(chain.stages, widths, codes, cells, bits, parents)
+    return True
+
+
+def _on_plane(
+    chain: DenseChain, plane: Plane, corners: Floats
+) -> tuple[Floats, Floats]:
+    """Return the first layer's coefficients of 1 and plane coordinates [n, 3].
+
+    And the rounding of what they add up to on the polygon [n].
+    """
+    axes = np.concatenate([
+        plane.origin.numpy().reshape(1, -1),
+        plane.directions.numpy().reshape(2, -1),
+    ])
+    matrix = chain.matrices[0]
+    first = matrix @ axes.T
+    first[:, 0] += chain.biases[0]
+    reach = np.abs(axes).T @ np.concatenate([[1.0], np.abs(corners).max(0)])
+    size = np.abs(matrix) @ reach + np.abs(chain.biases[0])
+    return first, _ROUND * (matrix.shape[1] + 4) * size
+
+
+def _stages(
+    nodes: list[int],
+    widths: Integers,
+    codes: np.ndarray,
+    cells: Integers,
+    bits: np.ndarray,
+    parents: Integers,
+) -> list[Stage]:
+    """Return what every layer does on the cells, from tables of all layers."""
+    stages = []
+    units = np.concatenate([[0], np.cumsum(widths)])
+    at = word = 0
+    for node, (start, stop), count in zip(
+        nodes, pairwise(units.tolist()), cells.tolist(), strict=True
+    ):
+        own = codes[start:stop]
+        varied = np.flatnonzero(own == 2)
+        words = -(-len(varied) // 64)
+        own[varied] = 0
+        stages.append(
+            Stage(
+                node=node,
+                code=own,
+                varied=varied,
+                bits=bits[word : word + words * count].reshape(count, words),
+                parents=parents[at : at + count],
+            )
+        )
+        word += words * count
+        at += count
+    return stages
+
+
+def _flat(value: Tensor, shape: tuple[int, ...]) -> Floats:
+    """Return a value broadcast to a shape, as one row."""
+    flat: Floats = value.double().expand(shape).reshape(math.prod(shape)).numpy()
+    return flat
