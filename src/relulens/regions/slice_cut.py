@@ -1,7 +1,6 @@
 """One cut of a slice's cells by functions that are affine on each of them."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from relulens.errors import SolverError
 from relulens.numerics.kernels import planar, planar_split
 from relulens.regions.slice_exact import ExactSigns
 from relulens.regions.slice_mesh import Floats, Integers, Mesh, Origin, Words
+from relulens.regions.slice_ties import EdgeValues, crossing_signs, order_along
 
 _ROUND = 2.0**-52
 _ONE = np.uint64(1)
@@ -144,7 +144,7 @@ def cut(
         queries, bad = ended[12:]
         if not len(queries):
             break
-        more = _answers(queries, functions, origin, exact)
+        more = crossing_signs(queries, _edge_values(functions, origin, exact))
         known = np.concatenate([known, np.array(list(more.items())).T], axis=1)
         known = np.ascontiguousarray(known[:, np.argsort(known[0])])
     if bad:
@@ -155,27 +155,6 @@ def cut(
             " to rounding. Give exact decisions more time."
         )
     return _finished(ended, cuts, functions, origin)
-
-
-def _answers(
-    queries: NDArray[np.int64], functions: Functions, origin: Origin, exact: ExactSigns
-) -> dict[int, int]:
-    """Return the signs that the order of crossings along chords depends on."""
-    known: dict[int, int] = {}
-    for key, p, q, rival, k, _ in queries.tolist():
-        if key in known:
-            continue
-        unit, other = functions.unit, functions.other
-        node = functions.node
-        sign = None
-        if exact.ready():
-            place = exact.crossing((p, q), node, unit[rival], other[rival], origin)
-            sign = exact.sign_at(place, node, unit[k], other[k])
-        else:
-            exact.spent.undecided += 1
-        # What time did not allow to decide is taken as one place.
-        known[key] = 0 if sign is None else sign
-    return known
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -272,41 +251,25 @@ def _order_exactly(
 ) -> None:
     """Sort runs of cuts whose order is in doubt, and join those at one place."""
     unit, place, slack, steep, edge = cuts
-    node = functions.node
-    if not exact.ready():
-        exact.spent.undecided += len(doubts)
-        return
+    values = _edge_values(functions, mesh.origin, exact)
     for run in np.split(doubts, np.flatnonzero(np.diff(doubts) > 1) + 1):
+        # Doubts are about a cut and the next one of the same edge.
+        entries = np.append(run, run[-1] + 1)
         one, two = mesh.edges[edge[run[0]]].tolist()
-        ends = (one, two)
-        # A run may hold cuts of two edges only if the first edge's last is in it.
-        entries = list(range(int(run[0]), int(run[-1]) + 2))
-        keyed: list[tuple[Fraction, int]] = []
-        for i in entries:
-            k = unit[i]
-            where = exact.crossing(
-                ends, node, functions.unit[k], functions.other[k], mesh.origin
-            )
-            keyed.append((_along(where, mesh, exact, ends), i))
-        keyed.sort(key=lambda pair: pair[0])
-        order = [i for _, i in keyed]
+        sorted_ = order_along((one, two), unit[entries], values)
+        if sorted_ is None:
+            continue
+        order, behind = sorted_
         for array in (unit, place, slack, steep):
-            array[entries] = array[order]
+            array[entries] = array[entries[order]]
         place[entries] = np.maximum.accumulate(place[entries])
-        for j in range(1, len(keyed)):
-            head[entries[j]] = keyed[j][0] != keyed[j - 1][0]
+        head[entries[1:]] = behind[1:]
 
 
-def _along(
-    where: list[int], mesh: Mesh, exact: ExactSigns, ends: tuple[int, int]
-) -> Fraction:
-    """Return how far along an edge an exact point lies, as a fraction."""
-    a, b = (exact.place(v, mesh.origin) for v in ends)
-    for axis in (0, 1):
-        start, stop = Fraction(a[axis], a[2]), Fraction(b[axis], b[2])
-        if start != stop:
-            return (Fraction(where[axis], where[2]) - start) / (stop - start)
-    return Fraction(0)
+def _edge_values(functions: Functions, origin: Origin, exact: ExactSigns) -> EdgeValues:
+    """Return exact values of functions at vertices and at their zeros on edges."""
+    both = functions.unit, functions.other
+    return EdgeValues(functions.node, both, len(functions.values), origin, exact)
 
 
 def _finished(

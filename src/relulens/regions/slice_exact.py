@@ -1,19 +1,24 @@
 """Signs at vertices of a slice, decided in whole numbers without rounding."""
 
 from dataclasses import dataclass, field
+from math import gcd
 from threading import Lock
 from time import perf_counter
 
 import numpy as np
 
-from relulens.graph.nodes import Affine
 from relulens.graph.polyhedral import Polyhedral
-from relulens.regions.exact import ExactValues, Whole, between, whole_numbers
+from relulens.regions.exact import whole_numbers
+from relulens.regions.exact_entries import ExactEntries, ExactPoint, TooLongError
 from relulens.regions.plane import Plane
 from relulens.regions.slice_mesh import ABOVE, Origin
+from relulens.regions.whole_tables import WholeTables
 
-_ENTRIES = 20_000_000
-"""Products of one exact evaluation past which a sign is left undecided."""
+_POINTS = 64
+"""Points whose entries are kept for the next question."""
+
+_KEPT = 200_000
+"""Entries asked for that are kept."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -54,12 +59,10 @@ class ExactSigns:
     corners: np.ndarray
     spent: "Spent"
     above: "tuple[ExactSigns, Origin] | None" = None
-    _values: ExactValues | None = None
-    _affordable: bool | None = None
+    _entries: ExactEntries | None = None
     _places: dict[int, list[int]] = field(default_factory=dict)
-    _known: dict[tuple[int, int], Whole] = field(default_factory=dict)
-    _axes: tuple[list[int], list[int], list[int]] | None = None
-    _shift: int = 0
+    _points: dict[int, ExactPoint] = field(default_factory=dict)
+    _asked: dict[tuple[int, int, int, int], int] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def forget(self) -> None:
@@ -70,119 +73,128 @@ class ExactSigns:
     def renumbered(self) -> None:
         """Forget what is known by the numbers of vertices."""
         self._places.clear()
-        self._known.clear()
+        self._points.clear()
+        self._asked.clear()
 
-    def place(self, vertex: int, origin: Origin) -> list[int]:
-        """Return a vertex as whole numbers (s w, t w, w)."""
-        known = self._places.get(vertex)
-        if known is not None:
-            return known
-        node = int(origin.node[vertex])
-        if node == ABOVE and self.above is not None:
-            with self.above[0]._lock:
-                made = self.above[0].place(int(origin.unit[vertex]), self.above[1])
-        elif node < 0:
-            corner = self.corners[int(origin.unit[vertex])]
-            (s, t), shift = whole_numbers([float(v) for v in corner])
-            made = [s, t, 1 << shift]
-        else:
-            ends = (int(origin.first[vertex]), int(origin.second[vertex]))
-            unit, other = int(origin.unit[vertex]), int(origin.other[vertex])
-            made = self.crossing(ends, node, unit, other, origin)
-        self._places[vertex] = made
-        return made
+    def value(
+        self, vertex: int, node: int, unit: int, other: int, origin: Origin
+    ) -> int:
+        """Return a function's value at a vertex, times positive numbers.
 
-    def crossing(
-        self, ends: tuple[int, int], node: int, unit: int, other: int, origin: Origin
-    ) -> list[int]:
-        """Return the point between two vertices where a function is zero."""
-        u, w = (self.place(v, origin) for v in ends)
-        zu, zw = (
-            self._value(p, v, node, unit, other)
-            for p, v in zip((u, w), ends, strict=True)
-        )
-        # Values at homogeneous points are multiplied by the last number of the point.
-        return between(u, w, zu, zw)
+        These are one for the vertex and one for the node, so that values at a vertex
+        may be compared, and values along an edge mixed.
+
+        Args:
+            vertex: The vertex.
+            node: Node of which the function is an entry.
+            unit: Flat position of the entry.
+            other: That of an entry that is subtracted; -1 for none.
+            origin: How the vertices were made.
+
+        Raises:
+            TooLongError: There is no time for it.
+        """
+        key = vertex, node, unit, other
+        found = self._asked.get(key)
+        if found is None:
+            found = self._value(vertex, node, unit, other, origin)
+            if len(self._asked) > _KEPT:
+                self._asked.clear()
+            self._asked[key] = found
+        return found
 
     def sign(
         self, vertex: int, node: int, unit: int, other: int, origin: Origin
     ) -> int | None:
         """Return the sign of a function at a vertex, or nothing if time is used up."""
-        if not self._ready():
+        try:
+            value = self.value(vertex, node, unit, other, origin)
+        except TooLongError:
+            self.spent.undecided += 1
             return None
-        start = perf_counter()
-        place = self.place(vertex, origin)
-        value = self._value(place, vertex, node, unit, other)[0][0]
-        self.spent.used += perf_counter() - start
         self.spent.decided += 1
         return (value > 0) - (value < 0)
 
-    def sign_at(self, place: list[int], node: int, unit: int, other: int) -> int | None:
-        """Return the sign of a function at an exact point."""
-        if not self._ready():
-            return None
-        start = perf_counter()
-        value = self._value(place, None, node, unit, other)[0][0]
-        self.spent.used += perf_counter() - start
-        self.spent.decided += 1
-        return (value > 0) - (value < 0)
+    def place(self, vertex: int, origin: Origin) -> list[int]:
+        """Return a vertex as whole numbers (s w, t w, w).
 
-    def _ready(self) -> bool:
-        if self.ready():
-            return True
-        self.spent.undecided += 1
-        return False
+        Raises:
+            TooLongError: There is no time for it.
+        """
+        open_ = [vertex]
+        while open_:
+            last = open_[-1]
+            ends = () if origin.node[last] < 0 else _ends(origin, last)
+            missing = [v for v in ends if v not in self._places]
+            open_ += missing
+            if not missing:
+                open_.pop()
+                if last not in self._places:
+                    self._places[last] = self._made(last, origin)
+        return self._places[vertex]
 
-    def ready(self) -> bool:
-        """Tell whether there is time for exact decisions."""
-        if self.spent.used >= self.spent.seconds:
-            return False
-        if self._affordable is None:
-            if self.above is not None:
-                self._affordable = self.above[0].ready()
-            else:
-                work = sum(
-                    term.map.entries()
-                    for node in self.region.nodes.values()
-                    if isinstance(node, Affine)
-                    for term in node.terms
-                )
-                self._affordable = work <= _ENTRIES
-        return self._affordable
-
-    def _whole(self) -> tuple[ExactValues, tuple[list[int], list[int], list[int]]]:
-        """Return the network and the plane in whole numbers, made once."""
-        if self._values is None or self._axes is None:
-            if self.above is not None:
-                with self.above[0]._lock:
-                    self._values, self._axes = self.above[0]._whole()
-                    self._shift = self.above[0]._shift
-                return self._values, self._axes
-            rows = [self.plane.origin, *self.plane.directions]
-            flat = [v for row in rows for v in row.flatten().tolist()]
-            numbers, self._shift = whole_numbers(flat)
-            size = len(numbers) // 3
-            # A homogeneous point (s, t, w) stands for the input over w * 2**shift.
-            self._axes = numbers[:size], numbers[size : 2 * size], numbers[2 * size :]
-            self._values = ExactValues(self.region)
-        return self._values, self._axes
+    def _made(self, vertex: int, origin: Origin) -> list[int]:
+        """Return the place of a vertex that lies between others of known place."""
+        node, unit = int(origin.node[vertex]), int(origin.unit[vertex])
+        if node == ABOVE and self.above is not None:
+            whole, before = self.above
+            with whole._lock:
+                return whole.place(unit, before)
+        if node < 0:
+            corner = [float(v) for v in self.corners[unit]]
+            (s, t), shift = whole_numbers(corner)
+            return [s, t, 1 << shift]
+        u, v = _ends(origin, vertex)
+        other = int(origin.other[vertex])
+        one, two = (self._value(p, node, unit, other, origin) for p in (u, v))
+        mixed = [
+            abs(two) * x + abs(one) * y
+            for x, y in zip(self._places[u], self._places[v], strict=True)
+        ]
+        common = gcd(*mixed)
+        return [n // common for n in mixed]
 
     def _value(
-        self, place: list[int], vertex: int | None, node: int, unit: int, other: int
-    ) -> Whole:
-        known = None if vertex is None else self._known.get((vertex, node))
-        if known is None:
-            known = self._whole()[0].at(self._input(place), node)
-            if vertex is not None:
-                self._known[vertex, node] = known
-        numbers, shift = known
-        value = numbers[unit] - (numbers[other] if other >= 0 else 0)
-        return [value], shift
+        self, vertex: int, node: int, unit: int, other: int, origin: Origin
+    ) -> int:
+        """Return a value that is not among the ones kept.
 
-    def _input(self, place: list[int]) -> list[int]:
-        s, t, w = place
-        start, first, second = self._whole()[1]
-        point = [
-            a * w + b * s + c * t for a, b, c in zip(start, first, second, strict=True)
-        ]
-        return [*point, w << self._shift]
+        Raises:
+            TooLongError: There is no time for it.
+        """
+        if self.spent.used >= self.spent.seconds:
+            raise TooLongError
+        point = self._points.get(vertex)
+        if point is None:
+            point = ExactPoint(place=self.place(vertex, origin))
+            if len(self._points) >= _POINTS:
+                del self._points[next(iter(self._points))]
+            self._points[vertex] = point
+        entries, start = self._whole(), perf_counter()
+        left = self.spent.seconds - self.spent.used
+        value = entries.entry(point, node, unit, left)
+        if other >= 0:
+            value -= entries.entry(point, node, other, left)
+        self.spent.used += perf_counter() - start
+        return value
+
+    def _whole(self) -> ExactEntries:
+        """Return the network and the plane in whole numbers, made once."""
+        if self._entries is None:
+            if self.above is not None:
+                with self.above[0]._lock:
+                    self._entries = self.above[0]._whole()
+                return self._entries
+            rows = [*self.plane.directions, self.plane.origin]
+            flat = [v for row in rows for v in row.flatten().tolist()]
+            numbers, shift = whole_numbers(flat)
+            size = len(numbers) // 3
+            # A homogeneous point (s, t, w) stands for the input over w * 2**shift.
+            axes = numbers[:size], numbers[size : 2 * size], numbers[2 * size :]
+            tables = WholeTables(self.region, shift)
+            self._entries = ExactEntries(tables=tables, axes=axes)
+        return self._entries
+
+
+def _ends(origin: Origin, vertex: int) -> tuple[int, int]:
+    return int(origin.first[vertex]), int(origin.second[vertex])
