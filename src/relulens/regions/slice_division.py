@@ -11,11 +11,11 @@ from relulens.regions.slice_stage import State
 _WHOLE, _PART, _START = 192 << 20, 64 << 20, 16 << 20
 """Bytes of values at vertices past which cells are divided, and bytes of a part."""
 
-_PRODUCT, _NUMBER = 6e-11, 1e-8
-"""Seconds of one product, and of a unit at a vertex, by which costs are compared."""
+_PRODUCT, _NUMBER, _NODE = 6e-11, 1e-8, 3e-4
+"""Seconds of a product, a unit at a vertex and a node, by which costs are compared."""
 
-_TASK = 0.15
-"""Seconds of a part that is worth a task of its own."""
+_WORTHWHILE = 0.3
+"""Seconds ahead that are worth being divided."""
 
 _MORE = 0.1
 """How much longer parts may take than the whole."""
@@ -48,12 +48,14 @@ class Ahead:
     """What is still to be done with cells.
 
     Attributes:
-        widest: Entries of the widest node.
+        nodes: How many nodes.
+        widest: Entries of the widest one.
         products: Products that an evaluation takes.
         units: Units that are still to cut by.
         growth: How many functions a basis has on the way for each that it has now.
     """
 
+    nodes: int
     widest: int
     products: int
     units: int
@@ -75,6 +77,7 @@ class Ahead:
         units = [size if cut else 0 for size, cut in zip(sizes, cuts, strict=True)]
         before, after = sum(units[:place]), sum(units[place:])
         return cls(
+            nodes=len(order) - place,
             widest=max(sizes[place:]),
             products=sum(linear.entries() for linear in maps),
             units=after,
@@ -121,15 +124,16 @@ def _small(state: State, ahead: Ahead) -> Division:
 
 def _early(state: State, ahead: Ahead) -> Division | None:
     """Return parts that together take hardly longer, where there is much to do."""
-    values = _with_values(state, ahead)
-    if state.basis.direct:
-        parts, direct = values / _TASK, True
-    else:
-        whole = _with_basis(state, ahead, 1)
-        direct = values < whole
-        more = _MORE * whole / _once(state, ahead)
-        parts = whole / _TASK if direct else min(1 + more, whole / _TASK)
-    parts = min(parts, _MOST, state.mesh.cells / _SMALLEST)
+    whole, direct = _with_values(state, ahead), True
+    once = _NODE * ahead.nodes
+    if not state.basis.direct:
+        other = _with_basis(state, ahead, 1)
+        if other < whole:
+            whole, direct = other, False
+            once += _once(state, ahead)
+    if whole < _WORTHWHILE:
+        return None
+    parts = min(1 + _MORE * whole / once, _MOST, state.mesh.cells / _SMALLEST)
     return _division(state, parts, direct=direct) if parts >= 2 else None
 
 
