@@ -17,6 +17,7 @@ from relulens.graph.linear_map import LinearMap
 from relulens.graph.maps import AlongAxis
 from relulens.graph.nodes import Affine
 from relulens.graph.sharing import shares_memory
+from relulens.numerics.kernels import planar
 from relulens.regions.plane import Plane
 from relulens.regions.slice_mesh import Mesh
 
@@ -36,7 +37,7 @@ _SAFETY = 8.0
 _SLOPES = 256
 """Longest edges along which slopes are looked at where values are at hand."""
 
-_ROWS = 4_000_000
+_ROWS = 500_000
 """Numbers of a table that is made for that at once."""
 
 
@@ -123,7 +124,8 @@ class Basis:
             slack: Largest error of a place.
         """
         added = self.values[:, self.size :]
-        top = np.maximum(added.max(0), -added.min(0))
+        low, high = planar.column_ranges(added)
+        top = np.maximum(high, -low)
         errors = errors + 4 * ROUND * top
         self.errors = np.concatenate([self.errors, errors])
         self.steep = np.concatenate([self.steep, steep])
@@ -165,11 +167,7 @@ class Basis:
             value = read[term.source]
             part = term.map.apply(value.parts)
             total = _sum(total, part, rows)
-            both = torch.stack([value.error, value.size])
-            key = id(term.map)
-            if key not in self.absolutes:
-                self.absolutes[key] = term.map.absolute().map
-            reach = self.absolutes[key].apply(both)
+            reach = self._reach(term.map, value)
             error += reach[0] + ROUND * _fan(term.map) * reach[1]
             size += reach[1]
         if total is None:
@@ -185,6 +183,17 @@ class Basis:
             size = size + bias.abs()
         error += ROUND * (len(node.terms) + 1) * size
         return Combined(total, error, size)
+
+    def _reach(self, linear: LinearMap, value: Combined) -> Tensor:
+        """Return what a map makes of a value's error and size, absolutely [2, *]."""
+        if isinstance(linear, AlongAxis) and len(linear.in_shape) == 1:
+            matrix = linear.matrix.numpy()
+            both = value.error.numpy(), value.size.numpy()
+            return torch.from_numpy(planar.absolute_products(matrix, *both))
+        key = id(linear)
+        if key not in self.absolutes:
+            self.absolutes[key] = linear.absolute().map
+        return self.absolutes[key].apply(torch.stack([value.error, value.size]))
 
     def at_vertices(self, value: Combined, mesh: Mesh) -> tuple[Floats, Floats]:
         """Return values [V, n] of a node and their rounding and steepness [2, n].
@@ -237,15 +246,15 @@ class Basis:
         half of them in every layer.
         """
         m = scale.shape[0]
-        alive = (np.abs(self.values[:, :m]) > self.errors[:m]).astype(np.float64)
-        alive[:, :3] = 1.0
         reach = torch.zeros((2, scale.shape[1]), dtype=torch.float64)
         per = max(_ROWS // m, 1)
         for start in range(0, mesh.cells, per):
             stop = min(start + per, mesh.cells)
-            at = mesh.offsets[start : stop + 1]
-            rows = alive[mesh.corners[at[0] : at[-1]]]
-            some = torch.from_numpy(np.maximum.reduceat(rows, at[:-1] - at[0], axis=0))
+            rows = planar.supports(
+                self.values, self.errors[:m], mesh.offsets, mesh.corners, start, stop
+            )
+            rows[:, :3] = 1.0
+            some = torch.from_numpy(rows)
             for place, weight in enumerate((self.errors, self.steep)):
                 part = (some @ (scale * torch.from_numpy(weight[:m, None]))).max(0)
                 reach[place] = torch.maximum(reach[place], part.values)
@@ -275,15 +284,8 @@ def _observed(z: Tensor, mesh: Mesh, most: int | None = None) -> Tensor:
     kept = np.flatnonzero(far > _SHORT * far.max())
     if most is not None and len(kept) > most:
         kept = kept[np.argpartition(-far[kept], most)[:most]]
-    steepest = torch.zeros(z.shape[1], dtype=torch.float64)
-    per = max(_ROWS // max(z.shape[1], 1), 1)
-    for start in range(0, len(kept), per):
-        part = kept[start : start + per]
-        ends = torch.from_numpy(mesh.edges[part])
-        rise = (z[ends[:, 1]] - z[ends[:, 0]]).abs()
-        slope = (rise / torch.from_numpy(far[part])[:, None]).max(0).values
-        steepest = torch.maximum(steepest, slope)
-    return steepest
+    slopes = planar.steepest_slopes(z.numpy(), mesh.edges, far, kept)
+    return torch.from_numpy(slopes)
 
 
 def _fan(linear: LinearMap) -> int:

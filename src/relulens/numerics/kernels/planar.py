@@ -214,6 +214,84 @@ def features(values, offsets, corners, codes, low, high, made, at):
 
 
 @njit(cache=True, nogil=True)
+def supports(values, errors, offsets, corners, start, stop):
+    """Return which functions may be other than zero on some cells, as 1.0 and 0.0.
+
+    Args:
+        values: Values at the vertices [V, m].
+        errors: Bounds on their errors [m].
+        offsets: Where cells start in the next [C + 1].
+        corners: Vertices of the cells.
+        start: First cell.
+        stop: Cell behind the last.
+    """
+    m = errors.shape[0]
+    found = np.zeros((stop - start, m))
+    for c in range(start, stop):
+        for i in range(offsets[c], offsets[c + 1]):
+            v = corners[i]
+            for k in range(m):
+                if abs(values[v, k]) > errors[k]:
+                    found[c - start, k] = 1.0
+    return found
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def absolute_products(matrix, one, two):
+    """Return the absolute values of a matrix [n, m] times two vectors [m], as [2, n].
+
+    Nothing as large as the matrix is made.
+    """
+    n, m = matrix.shape
+    made = np.empty((2, n))
+    for k in range(n):
+        first = 0.0
+        second = 0.0
+        for j in range(m):
+            size = abs(matrix[k, j])
+            first += size * one[j]
+            second += size * two[j]
+        made[0, k] = first
+        made[1, k] = second
+    return made
+
+
+@njit(cache=True, nogil=True)
+def column_ranges(z):
+    """Return the smallest and largest entries of the columns of a table [2, n]."""
+    count, n = z.shape
+    found = np.empty((2, n))
+    found[0] = np.inf
+    found[1] = -np.inf
+    for v in range(count):
+        for k in range(n):
+            found[0, k] = min(found[0, k], z[v, k])
+            found[1, k] = max(found[1, k], z[v, k])
+    return found
+
+
+@njit(cache=True, nogil=True)
+def steepest_slopes(z, edges, lengths, which):
+    """Return the largest slope of every function along some edges.
+
+    Args:
+        z: Values at the vertices [V, n].
+        edges: Vertices of every edge [E, 2].
+        lengths: How long they are [E].
+        which: The edges that count.
+    """
+    n = z.shape[1]
+    found = np.zeros(n)
+    for e in which:
+        a = edges[e, 0]
+        b = edges[e, 1]
+        scale = 1.0 / lengths[e]
+        for k in range(n):
+            found[k] = max(found[k], abs(z[b, k] - z[a, k]) * scale)
+    return found
+
+
+@njit(cache=True, nogil=True)
 def edge_sides(edges, offsets, corners, borders):
     """Return the cells left and right of every edge, -1 for none."""
     sides = np.full((edges.shape[0], 2), -1, np.int64)
