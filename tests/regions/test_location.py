@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 import relulens as rl
 from relulens.errors import InvalidArgumentError, NotFiniteError
-from relulens.regions import location, slice_walk
+from relulens.regions import location
 from relulens.regions.location import locate
+from relulens.regions.slice_division import Division
+from relulens.regions.slice_walk import Walk
 
 AXES = rl.Plane([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
 SQUARE = [[-4, -4], [4, -4], [4, 4], [-4, 4]]
@@ -85,7 +87,13 @@ def test_centres_lie_in_their_cells_and_corners_on_borders():
 
 
 def test_unfinished_parts_hold_nothing(monkeypatch):
-    monkeypatch.setattr(slice_walk, "_BUDGETED", 8)
+    monkeypatch.setattr(
+        Walk,
+        "_division",
+        lambda _, state, __: (
+            Division(per=8, direct=True) if state.mesh.cells > 16 else None
+        ),
+    )
     partition = random_slice(3, cells=20)
     assert not partition.complete
     whole = random_slice(3)

@@ -11,6 +11,9 @@ from scipy.sparse.csgraph import connected_components
 from relulens.regions.slice_finished import Graph, Narrow, narrow
 from relulens.regions.slice_mesh import Floats, Integers
 
+_ROUNDING = 1e-12
+"""Distance of places that may be one, in parts of the largest coordinate."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class _Same:
@@ -189,19 +192,37 @@ def _matched(rows: _Open) -> tuple[Integers, Integers, int]:
     size = len(first)
     lefts = np.bincount(group[side == 0], minlength=size)
     rights = np.bincount(group[side == 1], minlength=size)
-    good = (lefts == rights)[group]
+    even = (lefts == rights)[group]
+    one, two = order[even & (side == 0)], order[even & (side == 1)]
+    elsewhere = np.zeros(size, bool)
+    elsewhere[group[even & (side == 0)][_disjoint(rows.places, one, two)]] = True
+    good = even & ~elsewhere[group]
     lonely = ((lefts == 0) | (rights == 0))[group]
     pairs, others = [order[good & (side == 0)]], [order[good & (side == 1)]]
     unmatched = 0
     for wrong in np.unique(group[~good & ~lonely]):
         here = group == wrong
-        # A side may be finished in part only: what faces each other must agree.
+        # Sides may be finished in part only: what faces each other must agree.
         one, two = order[here & (side == 0)], order[here & (side == 1)]
         one, two, apart = _facing(rows.places, one, two)
         pairs.append(one)
         others.append(two)
         unmatched += apart
     return np.concatenate(pairs), np.concatenate(others), unmatched
+
+
+def _disjoint(places: Floats, one: Integers, two: Integers) -> NDArray[np.bool_]:
+    """Tell which pairs of edges of one seam have no point in common.
+
+    Two sides of which other halves are finished may have as many edges each.
+    """
+    middle = places.mean(1)
+    apart = np.hypot(*(middle[one] - middle[two]).T)
+    length = np.hypot(*(places[:, 1] - places[:, 0]).T)
+    # Shorter edges than vertices are rounded are taken in their order.
+    rounding = _ROUNDING * float(np.abs(places).max(initial=0.0))
+    near = (1 - 1e-6) * (length[one] + length[two]) / 2
+    return apart > np.maximum(near, rounding)
 
 
 def _facing(
