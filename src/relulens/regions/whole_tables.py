@@ -102,11 +102,13 @@ class WholeTables:
     def biases(self, index: int, node: Affine) -> tuple[list[int], int]:
         """Return the bias of a node, empty for none, and its power of two."""
         if index not in self._bias:
-            self._bias[index] = [], 0
+            # Threads share the tables: nothing is in them before it is whole.
+            found: tuple[list[int], int] = [], 0
             if node.bias is not None:
                 values = _flat(node.bias, node.shape)
                 shift = least_shift(values)
-                self._bias[index] = shifted(values, shift), shift
+                found = shifted(values, shift), shift
+            self._bias[index] = found
         return self._bias[index]
 
     def slopes(self, index: int, node: TwoSlope) -> tuple[list[int], list[int], int]:
