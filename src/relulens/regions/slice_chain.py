@@ -20,7 +20,7 @@ _ROUND = 2.0**-52
 _WIDEST = 256
 """Units of a layer up to which this is faster than the walk over the nodes."""
 
-_NUMBERS = 4_000_000
+_NUMBERS = 16_000_000
 """Numbers of a table of values past which the walk takes over."""
 
 
