@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from relulens.graph.pieces import row_ranges
 from relulens.graph.tolerances import Tolerances
 from relulens.local.pattern import activation_pattern
 from relulens.regions.partition import Partition
 
-_TOGETHER = 1024
-"""Cells whose centres are evaluated together."""
+_CELLS, _BYTES = 1024, 1 << 28
+"""Cells whose centres are evaluated together, and bytes of their numbers, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,7 @@ def verified(
     other = _differing(partition, sure)
     inner = np.flatnonzero((partition.edge_cells.numpy() >= 0).all(1))
     crossed = inner[_drawn(generator, len(inner), most)]
-    same = sum(_same(partition, int(e)) for e in crossed)
+    same = _same(partition, crossed)
     found = float(partition.areas.sum())
     wanted = partition.certificate.area if partition.complete else found
     apart = abs(found - wanted) / wanted if wanted else 0.0
@@ -111,16 +112,33 @@ def _widths(partition: Partition, cells: np.ndarray) -> np.ndarray:
 def _differing(partition: Partition, cells: np.ndarray) -> int:
     """Return how many cells have another pattern than the network at their centre."""
     wrong = 0
-    for start in range(0, len(cells), _TOGETHER):
-        part = cells[start : start + _TOGETHER]
+    for rows in row_ranges(len(cells), _together(partition)):
+        part = cells[rows]
         points = partition.plane.points(partition.centres[torch.from_numpy(part)])
         seen = activation_pattern(partition.network, points)
-        for place, cell in enumerate(part.tolist()):
-            stored = partition.pattern(cell)
-            wrong += any(bool((stored[n][0] != seen[n][place]).any()) for n in stored)
+        stored = partition.codes.patterns(part)
+        alike = torch.ones(len(part), dtype=torch.bool)
+        for name in stored:
+            alike &= (stored[name] == seen[name].cpu()).all(1)
+        wrong += int((~alike).sum())
     return wrong
 
 
-def _same(partition: Partition, edge: int) -> bool:
-    left, right = partition.edge_cells[edge].tolist()
-    return bool(partition.pattern(left).equals(partition.pattern(right))[0])
+def _same(partition: Partition, edges: np.ndarray) -> int:
+    """Return how many edges have the same pattern on both sides."""
+    same = 0
+    for rows in row_ranges(len(edges), _together(partition)):
+        sides = partition.edge_cells.numpy()[edges[rows]]
+        cells, at = np.unique(sides, return_inverse=True)
+        left, right = torch.from_numpy(at.reshape(sides.shape)).T
+        stored = partition.codes.patterns(cells)
+        alike = torch.ones(len(sides), dtype=torch.bool)
+        for name in stored:
+            alike &= (stored[name][left] == stored[name][right]).all(1)
+        same += int(alike.sum())
+    return same
+
+
+def _together(partition: Partition) -> int:
+    """Return how many cells are looked at together."""
+    return max(1, min(_CELLS, _BYTES // (8 * max(partition.network.state_size, 1))))
