@@ -37,7 +37,12 @@ def least_shift(values: NDArray[np.float64]) -> int:
 
 def shifted(values: NDArray[np.float64], shift: int) -> list[int]:
     """Return ``value * 2**shift`` of floats for which that is whole."""
-    whole, power = whole_parts(values)
+    return _shifted(*whole_parts(values), shift)
+
+
+def _shifted(
+    whole: NDArray[np.int64], power: NDArray[np.int64], shift: int
+) -> list[int]:
     pairs = zip(whole.tolist(), (power + shift).tolist(), strict=True)
     return [m << e if m else 0 for m, e in pairs]
 
@@ -55,6 +60,7 @@ class WholeMap:
     def __init__(self, linear: LinearMap) -> None:
         self._map = linear
         self._matrix: csr_array | None = None
+        self._parts = (np.zeros(0, np.int64),) * 2
         match linear:
             case Convolution(weight=kernel) if linear.entries() > _STORED:
                 values = kernel.to("cpu", torch.float64).numpy()
@@ -63,19 +69,22 @@ class WholeMap:
             case _:
                 self._matrix = linear.to_sparse()
                 values = self._matrix.data
-        self.shift = least_shift(values)
+        parts = whole_parts(values)
+        if self._matrix is not None:
+            self._parts = parts
+        self.shift = max(0, -int(parts[1].min(initial=0)))
 
     def row(self, unit: int, up: int) -> Row:
         """Return one row, times ``2**(shift + up)``."""
         if self._matrix is not None:
             starts = self._matrix.indptr
             here = slice(int(starts[unit]), int(starts[unit + 1]))
-            columns, values = self._matrix.indices[here], self._matrix.data[here]
-        else:
-            one = torch.zeros((1, self._map.out_size), dtype=torch.float64)
-            one[0, unit] = 1.0
-            found = self._map.adjoint(one.reshape(1, *self._map.out_shape))
-            whole = found.flatten().numpy()
-            columns = np.flatnonzero(whole)
-            values = whole[columns]
-        return shifted(values, self.shift + up), columns.tolist()
+            columns = self._matrix.indices[here].tolist()
+            whole, power = (part[here] for part in self._parts)
+            return _shifted(whole, power, self.shift + up), columns
+        one = torch.zeros((1, self._map.out_size), dtype=torch.float64)
+        one[0, unit] = 1.0
+        found = self._map.adjoint(one.reshape(1, *self._map.out_shape))
+        row = found.flatten().numpy()
+        read = np.flatnonzero(row)
+        return shifted(row[read], self.shift + up), read.tolist()
