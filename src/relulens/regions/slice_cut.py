@@ -80,6 +80,7 @@ def vertex_signs(
             is the difference of, if they are 0 exactly where the true ones are: the
             difference of two zeros is 0 without any doubt.
     """
+    exact.spent.check()
     rounding, steep = functions.limits
     positive, negative, doubts = planar.sign_bits(
         functions.values, rounding, steep, mesh.errors

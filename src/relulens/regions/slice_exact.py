@@ -1,5 +1,6 @@
 """Signs at vertices of a slice, decided in whole numbers without rounding."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import gcd
 from threading import Lock
@@ -21,6 +22,14 @@ _KEPT = 200_000
 """Entries asked for that are kept."""
 
 
+class EndedError(Exception):
+    """The walk is over, so what a stage has begun is not wanted any more."""
+
+
+def _never() -> bool:
+    return False
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class Spent:
     """What exact decisions have taken.
@@ -30,12 +39,23 @@ class Spent:
         used: Time they have taken.
         decided: Signs decided.
         undecided: Signs left to their floats, as the time was used up.
+        over: Tells whether the walk is over.
     """
 
     seconds: float
     used: float = 0.0
     decided: int = 0
     undecided: int = 0
+    over: Callable[[], bool] = _never
+
+    def check(self) -> None:
+        """Stop what takes long if the walk is over.
+
+        Raises:
+            EndedError: It is.
+        """
+        if self.over():
+            raise EndedError
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -161,7 +181,9 @@ class ExactSigns:
 
         Raises:
             TooLongError: There is no time for it.
+            EndedError: The walk is over.
         """
+        self.spent.check()
         if self.spent.used >= self.spent.seconds:
             raise TooLongError
         point = self._points.get(vertex)

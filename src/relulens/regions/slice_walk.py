@@ -16,7 +16,7 @@ from relulens.regions.plane import Plane
 from relulens.regions.slice_basis import Combined
 from relulens.regions.slice_chain import cut_at_once
 from relulens.regions.slice_division import Ahead, Division, division
-from relulens.regions.slice_exact import Spent
+from relulens.regions.slice_exact import EndedError, Spent
 from relulens.regions.slice_finished import Finished, finished
 from relulens.regions.slice_maximum import maximum_stage
 from relulens.regions.slice_parts import Seams, part_of
@@ -83,6 +83,7 @@ class Walk:
         nodes = self.region.network.nodes
         self._free = last_uses(nodes, frozenset(self.region.nodes))
         self.counts = dict.fromkeys(nonlinear, 0)
+        self.spent.over = self._over
         if self._unbudgeted and cut_at_once(
             self.region, self.plane, state, self.counts
         ):
@@ -132,22 +133,32 @@ class Walk:
         """
         if self._over() or self._enough():
             return Outcome(found=None)
-        with torch.no_grad():
-            state = begin()
-            if self.threads > 1:
-                left = max(self.spent.seconds - self.spent.used, 0.0)
-                state.exact.spent = Spent(seconds=left)
-            reached = _Reached(spent=state.exact.spent)
-            for place in range(at, len(self._order)):
-                if self._over():
-                    return Outcome(found=None)
-                last = place == len(self._order) - 1
-                if self._step(state, place, reached, last=last) and not last:
-                    how = self._division(state, place + 1)
-                    if how is not None:
-                        parts = self._divided(state, how, place + 1)
-                        return Outcome(found=reached, parts=parts)
-            reached.part = finished(state)
+        try:
+            with torch.no_grad():
+                return self._from(begin(), at)
+        except EndedError:
+            return Outcome(found=None)
+
+    def _from(self, state: State, at: int) -> Outcome[_Reached | None]:
+        """Walk with a state from a node on.
+
+        Raises:
+            EndedError: The time is used up, or nothing more is wanted.
+        """
+        if self.threads > 1:
+            left = max(self.spent.seconds - self.spent.used, 0.0)
+            state.exact.spent = Spent(seconds=left, over=self._over)
+        spent = state.exact.spent
+        reached = _Reached(spent=spent)
+        for place in range(at, len(self._order)):
+            spent.check()
+            last = place == len(self._order) - 1
+            if self._step(state, place, reached, last=last) and not last:
+                how = self._division(state, place + 1)
+                if how is not None:
+                    parts = self._divided(state, how, place + 1)
+                    return Outcome(found=reached, parts=parts)
+        reached.part = finished(state)
         return Outcome(found=reached)
 
     def _divided(
