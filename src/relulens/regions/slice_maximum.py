@@ -158,7 +158,7 @@ def _settle(
         done.cuts, done.rows = True, None
         done.made = cut(mesh, functions, signs, index, state.exact, active)
         parents, bits = done.made.parents, done.made.codes
-        state.grow(done.made, read, 0)
+        state.grow(done.made, read)
     more = np.zeros((len(parents), len(contest.varied)), done.won.dtype)
     planar_maximum.winners(parents, bits, alive, contest.groups, contest.pairs, more)
     done.won = np.concatenate([done.won[parents], more], axis=1)
@@ -195,7 +195,8 @@ def _contest(
     """Return the groups that several entries can win."""
     slack = float(state.mesh.errors.max())
     margin = limits[0] + slack * limits[1]
-    low, high = z.min(0) - margin, z.max(0) + margin
+    ranges = planar.column_ranges(z)
+    low, high = ranges[0] - margin, ranges[1] + margin
     table, real = (part.numpy() for part in node.groups.ragged.padded())
     floor = np.where(real, low[table], -np.inf).max(1)
     able = real & (high[table] >= floor[:, None])

@@ -81,13 +81,12 @@ class State:
     stages: list[Stage]
     values: dict[int, Combined]
 
-    def grow(self, made: Cut, read: Combined, room: int) -> None:
+    def grow(self, made: Cut, read: Combined) -> None:
         """Take the mesh of a cut, and extend what is known at its vertices.
 
         Args:
             made: The cut.
             read: A value that the state need not hold any more.
-            room: Further functions that the basis is to have room for.
         """
         self.mesh = made.mesh
         if self.basis.direct:
@@ -97,7 +96,7 @@ class State:
                 value.parts = torch.from_numpy(rows).reshape(-1, *shape)
             self.basis.values = np.zeros((len(made.mesh.places), 0))
         else:
-            self.basis.extend_rows(extended(self.basis.values, made, room))
+            self.basis.extend_rows(extended(self.basis.values, made))
 
     def thin(self, read: Combined) -> Integers | None:
         """Forget vertices that no edge has and no other vertex was made from.
@@ -152,7 +151,7 @@ def two_slope_stage(
     z, limits = state.basis.at_vertices(read, state.mesh)
     slack = float(state.mesh.errors.max())
     margin = limits[0] + slack * limits[1]
-    low, high = z.min(0), z.max(0)
+    low, high = planar.column_ranges(z)
     on = low > margin
     varied = np.flatnonzero(~on & (high >= -margin) & ((margin > 0) | (high > 0)))
     # A unit that is nowhere positive is off, also where it is zero.
@@ -214,17 +213,16 @@ def used_functions(read: Combined, kept: Integers) -> NDArray[np.bool_]:
     return (read.parts.flatten(1)[:, torch.from_numpy(kept)] != 0).any(1).numpy()
 
 
-def extended(rows: np.ndarray, made: Cut, room: int = 0) -> np.ndarray:
+def extended(rows: np.ndarray, made: Cut) -> np.ndarray:
     """Return values at old vertices with those at new ones, affine in between.
 
     Args:
         rows: Values [V, n].
         made: How the new vertices were made.
-        room: Columns to have room for behind the others.
     """
     count, width = rows.shape
-    more = np.empty((count + len(made.first), width + room))
-    more[:count, :width] = rows
+    more = np.empty((count + len(made.first), width))
+    more[:count] = rows
     planar.mix_rows(more, width, count, made.first, made.second, made.place)
     return more
 
@@ -241,10 +239,10 @@ def _direct_value(
     values, varied = functions.values, functions.unit
     if made is not None:
         values = extended(values, made)
-        state.grow(made, read, 0)
+        state.grow(made, read)
     low, high = _slopes(node)
-    features = np.empty_like(values)
     mesh = state.mesh
+    features = values if made is not None else np.empty_like(values)
     planar.features(
         values, mesh.offsets, mesh.corners, bits, low[varied], high[varied], features, 0
     )
@@ -272,17 +270,15 @@ def _two_slope_value(
     slope[varied] = 0.0
     lifted = _lifted(read, slope)
     own = np.concatenate([varied, lifted])
-    values = np.ascontiguousarray(z[:, own])
     state.shed(read, np.flatnonzero(slope) if not len(lifted) else lifted[:0])
     basis, before = state.basis, state.basis.size
-    if made is None:
-        basis.widen(len(own))
-    else:
-        values = extended(values, made)
-        state.grow(made, read, len(own))
+    # Arguments of the units first, replaced where they stand: the table is large.
+    basis.values = np.concatenate([basis.values, z[:, own]], axis=1)
+    if made is not None:
+        state.grow(made, read)
     mesh, n = state.mesh, len(varied)
     planar.features(
-        values[:, :n] if len(lifted) else values,
+        basis.values[:, before : before + n],
         mesh.offsets,
         mesh.corners,
         bits,
@@ -292,7 +288,7 @@ def _two_slope_value(
         before,
     )
     if len(lifted):
-        basis.values[:, before + n :] = slope[lifted] * values[:, n:]
+        basis.values[:, before + n :] *= slope[lifted]
     gain = np.maximum(np.abs(low), np.abs(high))
     gain[lifted] = np.abs(slope[lifted])
     reach = gain[own] * limits[:, own]
