@@ -1,10 +1,11 @@
 """Small chains of dense layers, cut in one compiled run where rounding allows."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from relulens.graph.maps import AlongAxis, Reshape
@@ -12,8 +13,9 @@ from relulens.graph.nodes import Affine, Input, TwoSlope
 from relulens.graph.polyhedral import Polyhedral
 from relulens.numerics.kernels import planar_chain
 from relulens.regions.plane import Plane
-from relulens.regions.slice_mesh import Floats, Integers
-from relulens.regions.slice_stage import Stage, State
+from relulens.regions.slice_finished import Finished, Graph, Narrow
+from relulens.regions.slice_mesh import Floats, Integers, Mesh, Words
+from relulens.regions.slice_stage import Stage
 
 _ROUND = 2.0**-52
 
@@ -89,31 +91,32 @@ def dense_chain(region: Polyhedral) -> DenseChain | None:
 
 
 def cut_at_once(
-    region: Polyhedral, plane: Plane, state: State, counts: dict[int, int]
-) -> bool:
-    """Cut the one cell of a state by a small chain of dense layers.
+    region: Polyhedral, plane: Plane, mesh: Mesh, counts: dict[int, int]
+) -> Finished | None:
+    """Cut a polygon by a small chain of dense layers.
 
     Args:
         region: The network up to the last node.
         plane: The plane.
-        state: The state at the start; finished afterwards, if this could be done.
+        mesh: The polygon.
         counts: Where cells after each nonlinear node are written.
 
     Returns:
-        Whether it was done. If not, nothing has changed.
+        The cells, or nothing if the network is no such chain, or rounding could change
+        them.
     """
     chain = dense_chain(region)
     if chain is None:
-        return False
-    first, own = _on_plane(chain, plane, state.mesh.places)
+        return None
+    first, own = _on_plane(chain, plane, mesh.places)
     widths = np.array([len(bias) for bias in chain.biases])
     biases = np.concatenate(chain.biases)
     biases[: widths[0]] = 0.0
     rounding = np.zeros(len(biases))
     rounding[: widths[0]] = own
     made = planar_chain.cut_chain(
-        state.mesh.places,
-        state.mesh.makers,
+        mesh.places,
+        mesh.makers,
         np.concatenate([first.ravel(), *(m.ravel() for m in chain.matrices[1:])]),
         biases,
         rounding,
@@ -124,24 +127,27 @@ def cut_at_once(
         _NUMBERS,
     )
     if not made[0]:
-        return False
-    places, errors, edges, makers, blurs, offsets, corners, borders, sides = made[1:10]
-    state.mesh = replace(
-        state.mesh,
+        return None
+    places, error, edges, stages, units, sides, offsets, corners, borders = made[1:10]
+    areas, codes, cells, bits, parents = made[10:]
+    counts.update(zip(chain.stages, cells.tolist(), strict=True))
+    none = np.zeros(0, np.int32)
+    graph = Graph(
         places=places,
-        errors=errors,
         edges=edges,
-        makers=makers,
-        blurs=blurs,
+        stages=stages,
+        units=units,
+        sides=sides,
         offsets=offsets,
         corners=corners,
         borders=borders,
-        sides=sides,
+        areas=areas,
+        error=error,
+        open_edges=none,
+        seams=none,
     )
-    codes, cells, bits, parents = made[10:14]
-    counts.update(zip(chain.stages, cells.tolist(), strict=True))
-    state.stages = _stages(chain.stages, widths, codes, cells, bits, parents)
-    return True
+    done = _stages(chain.stages, widths, codes, cells, bits, parents)
+    return Finished(graph=graph, stages=done, proved=True)
 
 
 def _on_plane(
@@ -166,10 +172,10 @@ def _on_plane(
 def _stages(
     nodes: list[int],
     widths: Integers,
-    codes: np.ndarray,
+    codes: NDArray[np.int8],
     cells: Integers,
-    bits: np.ndarray,
-    parents: Integers,
+    bits: Words,
+    parents: Narrow,
 ) -> list[Stage]:
     """Return what every layer does on the cells, from tables of all layers."""
     stages = []
@@ -189,6 +195,7 @@ def _stages(
                 varied=varied,
                 bits=bits[word : word + words * count].reshape(count, words),
                 parents=parents[at : at + count],
+                packed=True,
             )
         )
         word += words * count

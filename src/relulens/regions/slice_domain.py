@@ -1,5 +1,6 @@
 """Domains of slices: convex polygons in plane coordinates."""
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -28,13 +29,14 @@ def convex_polygon(domain: object) -> np.ndarray:
             " with at least 3 corners is needed. Give a convex polygon in plane"
             " coordinates."
         )
-    if not np.isfinite(corners).all():
-        bad = int((~np.isfinite(corners)).sum())
+    bad = corners.size - int(np.isfinite(corners).sum())
+    if bad:
         raise NotFiniteError(
             f"cannot cut the domain: {bad} of its {corners.size} coordinates are NaN"
             " or infinite. Give a bounded polygon."
         )
-    turns = _turns(corners)
+    rows: list[list[float]] = corners.tolist()
+    turns = _turns(rows)
     if not any(turns):
         raise InvalidArgumentError(
             f"cannot cut the domain: its {len(corners)} corners lie on one line, so its"
@@ -46,52 +48,58 @@ def convex_polygon(domain: object) -> np.ndarray:
             f"cannot cut the domain: it is not convex, {left} of its corners turn left"
             f" and {right} turn right. Cut a convex polygon, or several."
         )
-    turned = corners if max(turns) > 0 else corners[::-1]
-    _check_simple(turned)
-    return np.ascontiguousarray(turned)
+    if max(turns) <= 0:
+        rows.reverse()
+    _check_simple(rows)
+    return np.array(rows)
 
 
-def _turns(corners: np.ndarray) -> list[int]:
+def _turns(corners: list[list[float]]) -> list[int]:
     """Return the sign of the turn at every corner, exactly."""
-    before, after = np.roll(corners, 1, axis=0), np.roll(corners, -1, axis=0)
-    (ax, ay), (bx, by) = (corners - before).T, (after - corners).T
-    turns = ax * by - ay * bx
-    # Each difference and product is rounded once, and so is their difference.
-    doubt = np.abs(turns) <= 2.0**-50 * (np.abs(ax * by) + np.abs(ay * bx))
-    signs: list[int] = np.sign(turns).astype(int).tolist()
-    doubt |= (np.abs(turns) < 1e-290) | ~np.isfinite(turns)
-    for i in np.flatnonzero(doubt).tolist():
-        signs[i] = _turn(before[i], corners[i], after[i])
+    signs = []
+    (ax, ay), (bx, by) = corners[-2], corners[-1]
+    for cx, cy in corners:
+        one, two = (bx - ax) * (cy - by), (by - ay) * (cx - bx)
+        turn = one - two
+        # Each difference and product is rounded once, and so is their difference.
+        if abs(turn) > max(2.0**-50 * (abs(one) + abs(two)), 1e-290):
+            signs.append(1 if turn > 0 else -1)
+        else:
+            signs.append(_turn((ax, ay), (bx, by), (cx, cy)))
+        ax, ay, bx, by = bx, by, cx, cy
     return signs
 
 
-def _turn(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> int:
+def _turn(*places: tuple[float, float]) -> int:
     """Return the sign of the turn from one step to the next, in fractions."""
-    (ax, ay), (bx, by), (cx, cy) = (
-        (Fraction(float(x)), Fraction(float(y))) for x, y in (a, b, c)
-    )
+    (ax, ay), (bx, by), (cx, cy) = ((Fraction(x), Fraction(y)) for x, y in places)
     turn = (bx - ax) * (cy - by) - (by - ay) * (cx - bx)
     return (turn > 0) - (turn < 0)
 
 
-def _check_simple(corners: np.ndarray) -> None:
+def _check_simple(corners: list[list[float]]) -> None:
     """Refuse repeated corners and polygons that go around more than once.
 
     Raises:
         InvalidArgumentError: Neighbouring corners are equal, or it winds again.
     """
-    steps = np.roll(corners, -1, axis=0) - corners
-    repeated = int((steps == 0).all(1).sum())
+    steps = [
+        (cx - bx, cy - by)
+        for (bx, by), (cx, cy) in zip([corners[-1], *corners], corners, strict=False)
+    ]
+    repeated = steps.count((0.0, 0.0))
     if repeated:
         raise InvalidArgumentError(
             f"cannot cut the domain: {repeated} of its {len(corners)} sides have length"
             " 0. Give every corner once."
         )
-    angles = np.arctan2(steps[:, 1], steps[:, 0])
-    around = np.mod(np.diff(np.append(angles, angles[0])) + np.pi, 2 * np.pi) - np.pi
-    if around.sum() > 3 * np.pi:
+    angles = [math.atan2(y, x) for x, y in steps]
+    around = 0.0
+    for before, after in zip([angles[-1], *angles], angles, strict=False):
+        around += (after - before + math.pi) % (2 * math.pi) - math.pi
+    if around > 3 * math.pi:
         raise InvalidArgumentError(
             f"cannot cut the domain: its {len(corners)} sides go around"
-            f" {around.sum() / (2 * np.pi):.0f} times, not once. Give the corners of a"
+            f" {around / (2 * math.pi):.0f} times, not once. Give the corners of a"
             " convex polygon in order."
         )

@@ -82,23 +82,25 @@ def polygon_mesh(polygon: Floats) -> Mesh:
     count = polygon.shape[0]
     around = np.arange(count)
     none = np.full(count, OUTSIDE)
+    edges = np.empty((count, 2), np.int64)
+    edges[:, 0] = around
+    edges[:-1, 1] = around[1:]
+    edges[-1, 1] = 0
+    makers = np.full((count, 3), OUTSIDE, np.int32)
+    makers[:, 1] = around
+    sides = np.zeros((count, 2), np.int64)
+    sides[:, 1] = OUTSIDE
     return Mesh(
-        places=polygon.copy(),
+        places=polygon,
         errors=np.zeros(count),
-        edges=np.stack([around, np.roll(around, -1)], axis=1),
-        makers=np.stack([none, around, none], axis=1).astype(np.int32),
+        edges=edges,
+        makers=makers,
         blurs=np.zeros(count),
         offsets=np.array([0, count]),
-        corners=around.copy(),
-        borders=around.copy(),
-        sides=np.stack([np.zeros(count, np.int64), none], axis=1),
-        origin=Origin(
-            first=around.copy(),
-            second=around.copy(),
-            node=none.copy(),
-            unit=around.copy(),
-            other=none.copy(),
-        ),
+        corners=around,
+        borders=around,
+        sides=sides,
+        origin=Origin(first=around, second=around, node=none, unit=around, other=none),
     )
 
 
@@ -139,5 +141,10 @@ def renumbered(mesh: Mesh, rows: Integers) -> Mesh:
 
 def polygon_area(polygon: Floats) -> float:
     """Return the area of a counter-clockwise polygon [k, 2]."""
-    x, y = (polygon - polygon[0]).T
-    return 0.5 * float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum())
+    rows: list[list[float]] = (polygon - polygon[0]).tolist()
+    total = 0.0
+    x, y = rows[-1]
+    for s, t in rows:
+        total += x * t - s * y
+        x, y = s, t
+    return 0.5 * total

@@ -84,13 +84,12 @@ class Walk:
         self._free = last_uses(nodes, frozenset(self.region.nodes))
         self.counts = dict.fromkeys(nonlinear, 0)
         self.spent.over = self._over
-        if self._unbudgeted and cut_at_once(
-            self.region, self.plane, state, self.counts
-        ):
-            part = finished(state)
-            self.finished = part.cells
-            yield part
-            return
+        if self._unbudgeted:
+            part = cut_at_once(self.region, self.plane, state.mesh, self.counts)
+            if part is not None:
+                self.finished = part.cells
+                yield part
+                return
         first = partial(self._walked, lambda: state, 0)
         if self.threads == 1:
             found = in_turn(first)

@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from relulens.numerics.kernels.planar import (
+    cell_areas,
     edge_cuts,
     edge_sides,
     features,
@@ -146,10 +147,10 @@ def cut_chain(
         most: Numbers in a table of values at vertices past which it gives up.
 
     Returns:
-        Whether all was decided; places, errors, edges, makers, blurs, offsets,
-        corners, borders and sides; codes of all units; cells after every layer; codes
-        and parents of these cells, layer after layer, flat. Codes are those of the
-        units that vary, as bitsets.
+        Whether all was decided; places and the largest of their errors; edges, and
+        stage and unit of each; sides, offsets, corners, borders and areas; what the
+        units do: 0 off, 1 on, 2 vary; cells after every layer; codes of the units that
+        vary on these cells, as bitsets, and their parents, layer after layer, flat.
     """
     corners = np.arange(places.shape[0])
     borders = corners.copy()
@@ -262,7 +263,10 @@ def cut_chain(
             steep[j] = gain * limits[1, k]
             largest[j] = top + spread[j] + steep[j] * slack_now
         alive = own_units
+    areas = cell_areas(places, offsets, corners)
     return (
-        sure, places, errors, edges, makers, blurs, offsets, corners, borders, sides,
-        constant, counts, bits, above,
+        sure, places, errors.max(), edges.astype(np.int32), makers[:, 0].copy(),
+        makers[:, 1].copy(), sides.astype(np.int32), offsets.astype(np.int32),
+        corners.astype(np.int32), borders.astype(np.int32), areas, constant, counts,
+        bits, above.astype(np.int32),
     )  # fmt: skip
