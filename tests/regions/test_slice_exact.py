@@ -229,6 +229,22 @@ def test_bundles_that_meet_inside_cells_of_an_earlier_layer():
     assert (near < 1e-9).sum() == 1
 
 
+def place_of(vertex, origin, network, known):
+    """Return a vertex of a slice along the axes of the square, in fractions."""
+    node = int(origin.node[vertex])
+    if vertex not in known and node < 0:
+        known[vertex] = [Fraction(v) for v in SQUARE[int(origin.unit[vertex])]]
+    elif vertex not in known:
+        ends = int(origin.first[vertex]), int(origin.second[vertex])
+        places = [place_of(v, origin, network, known) for v in ends]
+        unit, other = int(origin.unit[vertex]), int(origin.other[vertex])
+        values = [values_at(network, place)[node] for place in places]
+        a, b = (z[unit] - (z[other] if other >= 0 else 0) for z in values)
+        pairs = zip(*places, strict=True)
+        known[vertex] = [x + a / (a - b) * (y - x) for x, y in pairs]
+    return known[vertex]
+
+
 def wide_maxout():
     """Maxima of eight whole lines, so that many vertices go when cells are joined."""
     build, x = start(2)
@@ -242,8 +258,8 @@ def wide_maxout():
 
 
 def test_vertices_keep_their_places_when_they_are_numbered_anew(monkeypatch):
-    network, plane, domain = wide_maxout(), AXES, SQUARE
-    whole = rl.slice_partition(network, plane, domain)
+    network = wide_maxout()
+    whole = rl.slice_partition(network, AXES, SQUARE)
     told = []
     renumbered = ExactSigns.renumbered
     asked = ExactSigns.sign
@@ -255,16 +271,15 @@ def test_vertices_keep_their_places_when_they_are_numbered_anew(monkeypatch):
     def checked(self, vertex, node, unit, other, origin):
         found = asked(self, vertex, node, unit, other, origin)
         told.append("sign")
-        s, t, w = self.place(vertex, origin)
-        values = values_at(network, input_at(plane, Fraction(s, w), Fraction(t, w)))
-        value = values[node][unit] - (values[node][other] if other >= 0 else 0)
+        z = values_at(network, place_of(vertex, origin, network, {}))[node]
+        value = z[unit] - (z[other] if other >= 0 else 0)
         assert found == (value > 0) - (value < 0)
         return found
 
     monkeypatch.setattr(ExactSigns, "renumbered", counted)
     monkeypatch.setattr(ExactSigns, "sign", checked)
     monkeypatch.setattr(slice_maximum, "_PAIRS", 4)
-    again = rl.slice_partition(network, plane, domain)
+    again = rl.slice_partition(network, AXES, SQUARE)
     assert (again.count, again.certificate.euler) == (whole.count, 1)
     assert again.certificate.undecided_signs == 0
     last = len(told) - told[::-1].index("sign")
