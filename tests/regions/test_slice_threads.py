@@ -45,7 +45,7 @@ def few_cells(walk, state, place):
 @pytest.fixture
 def small_parts(monkeypatch):
     monkeypatch.setattr(Walk, "_division", few_cells)
-    monkeypatch.setattr(slice_walk, "cut_at_once", lambda *_: False)
+    monkeypatch.setattr(slice_walk, "cut_at_once", lambda *_: None)
 
 
 def integers(sizes, seed, bias=True):

@@ -37,7 +37,13 @@ class Branch:
         found: dict[int, np.ndarray] = {}
         for stage in reversed(self.stages):
             if stage.node >= 0 and (nodes is None or stage.node in nodes):
-                found[stage.node] = stage.codes(cells)
+                codes = stage.codes(cells)
+                if stage.node in found and stage.decided is not None:
+                    # An earlier round of the same node.
+                    some = stage.decided
+                    found[stage.node][:, some] = codes[:, some]
+                else:
+                    found[stage.node] = codes
             if stage.parents is not None:
                 cells = stage.parents[cells]
         return found

@@ -8,7 +8,7 @@ from relulens.graph.nodes import Affine, Maximum, TwoSlope
 from relulens.graph.polyhedral import PolyhedralNode
 from relulens.regions.slice_stage import State
 
-_WHOLE, _PART, _START = 192 << 20, 64 << 20, 16 << 20
+WHOLE, _PART, _START = 192 << 20, 64 << 20, 16 << 20
 """Bytes of values at vertices past which cells are divided, and bytes of a part."""
 
 _PRODUCT, _NUMBER, _NODE = 6e-11, 1e-8, 3e-4
@@ -100,8 +100,9 @@ def division(state: State, ahead: Ahead, *, ends: bool) -> Division | None:
     cells, functions = state.mesh.cells, state.basis.size
     vertices = len(state.mesh.places)
     row = 8 * (ahead.widest + functions)
-    limit = _PART if state.basis.direct else _WHOLE
-    if cells > 2 * _SMALLEST and vertices * row > limit:
+    limit = _PART if state.basis.direct else WHOLE
+    much = vertices * row > limit or state.rest is not None
+    if cells > 2 * _SMALLEST and much:
         return _small(state, ahead)
     if functions > 4 * ahead.widest:
         # More functions than entries: values at vertices are cheaper.
@@ -115,11 +116,12 @@ def _small(state: State, ahead: Ahead) -> Division:
     """Return the cheaper way to parts that take little memory."""
     vertices = len(state.mesh.places)
     row = 8 * (ahead.widest + state.basis.size)
+    least = 1 if state.rest is None else _MOST
     if not state.basis.direct:
-        parts = vertices * row / _PART
+        parts = max(vertices * row / _PART, least)
         if _with_basis(state, ahead, parts) < _with_values(state, ahead):
             return _division(state, parts, direct=False)
-    return _division(state, vertices * row / _START, direct=True)
+    return _division(state, max(vertices * row / _START, least), direct=True)
 
 
 def _early(state: State, ahead: Ahead) -> Division | None:

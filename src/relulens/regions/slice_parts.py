@@ -84,6 +84,7 @@ def part_of(state: State, start: int, stop: int, *, direct: bool) -> State:
         ),
         stages=[*state.stages, stage],
         values=values,
+        rest=state.rest,
     )
 
 

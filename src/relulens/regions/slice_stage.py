@@ -20,6 +20,7 @@ from relulens.regions.slice_mesh import (
     needed_vertices,
     renumbered,
 )
+from relulens.regions.slice_rounds import round_of
 
 _ONE = np.uint64(1)
 
@@ -39,6 +40,8 @@ class Stage:
         parents: The cell before this node of every cell after it; nothing if it cut
             nothing.
         packed: Whether what grows with the cells is held in as few bytes as it takes.
+        decided: Flat positions whose codes these are; nothing for all. Of several
+            stages of one node the last one has the codes of all others.
     """
 
     node: int
@@ -50,6 +53,7 @@ class Stage:
     groups: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
     parents: NDArray[np.integer] | None = None
     packed: bool = False
+    decided: Integers | None = None
 
     def codes(self, cells: NDArray[np.integer]) -> NDArray[np.integer]:
         """Return the codes of all entries on some cells [cells, size]."""
@@ -73,6 +77,8 @@ class State:
         exact: Decides what rounding leaves open.
         stages: What the nonlinear nodes so far do on the cells.
         values: The values of nodes that are still read.
+        rest: Units of the node in work that are still to be cut by, if it takes several
+            rounds; its value so far has their arguments.
     """
 
     mesh: Mesh
@@ -80,6 +86,7 @@ class State:
     exact: ExactSigns
     stages: list[Stage]
     values: dict[int, Combined]
+    rest: NDArray[np.bool_] | None = None
 
     def grow(self, made: Cut, read: Combined) -> None:
         """Take the mesh of a cut, and extend what is known at its vertices.
@@ -137,16 +144,24 @@ class State:
 
 
 def two_slope_stage(
-    state: State, index: int, node: TwoSlope, read: Combined, *, last: bool
+    state: State,
+    index: int,
+    node: TwoSlope,
+    read: Combined,
+    *,
+    last: bool,
+    room: int,
 ) -> Combined | None:
     """Cut the cells by the units of a two-slope node and return its value.
 
     Args:
-        state: The mesh and basis; both are replaced.
+        state: The mesh and basis; both are replaced. If units are left for a further
+            round, the state says so.
         index: The node's index.
         node: The node.
-        read: The value of its argument.
+        read: The value of its argument, or what an earlier round returned.
         last: Whether nothing reads the value any more.
+        room: Bytes of values at vertices past which some units are left.
     """
     z, limits = state.basis.at_vertices(read, state.mesh)
     slack = float(state.mesh.errors.max())
@@ -154,6 +169,11 @@ def two_slope_stage(
     low, high = planar.column_ranges(z)
     on = low > margin
     varied = np.flatnonzero(~on & (high >= -margin) & ((margin > 0) | (high > 0)))
+    now = round_of(
+        state.mesh, node, (z, margin), varied,
+        rest=state.rest, room=room, functions=state.basis.size,
+    )  # fmt: skip
+    node, varied, state.rest = now.node, now.varied, now.rest
     # A unit that is nowhere positive is off, also where it is zero.
     code = on.astype(np.int8)
     functions = Functions(
@@ -181,9 +201,10 @@ def two_slope_stage(
             varied=varied,
             bits=bits,
             parents=None if made is None else made.parents,
+            decided=now.decided,
         )
     )
-    if last:
+    if last and state.rest is None:
         if made is not None:
             state.mesh = made.mesh
         return None

@@ -15,13 +15,16 @@ from relulens.graph.polyhedral import Polyhedral
 from relulens.regions.plane import Plane
 from relulens.regions.slice_basis import Combined
 from relulens.regions.slice_chain import cut_at_once
-from relulens.regions.slice_division import Ahead, Division, division
+from relulens.regions.slice_division import WHOLE, Ahead, Division, division
 from relulens.regions.slice_exact import EndedError, Spent
 from relulens.regions.slice_finished import Finished, finished
 from relulens.regions.slice_maximum import maximum_stage
 from relulens.regions.slice_parts import Seams, part_of
 from relulens.regions.slice_stage import State, two_slope_stage
 from relulens.regions.slice_workers import Outcome, by_threads, in_turn
+
+_PACE = 64 << 20
+"""Bytes of values that a stage may make for each second of a budget."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -149,13 +152,15 @@ class Walk:
             state.exact.spent = Spent(seconds=left, over=self._over)
         spent = state.exact.spent
         reached = _Reached(spent=spent)
-        for place in range(at, len(self._order)):
+        while at < len(self._order):
             spent.check()
-            last = place == len(self._order) - 1
-            if self._step(state, place, reached, last=last) and not last:
-                how = self._division(state, place + 1)
+            cuts = self._step(state, at, reached, last=at == len(self._order) - 1)
+            if state.rest is None:
+                at += 1
+            if cuts and at < len(self._order):
+                how = self._division(state, at)
                 if how is not None:
-                    parts = self._divided(state, how, place + 1)
+                    parts = self._divided(state, how, at)
                     return Outcome(found=reached, parts=parts)
         reached.part = finished(state)
         return Outcome(found=reached)
@@ -181,6 +186,12 @@ class Walk:
         late = self.seconds is not None and monotonic() - self.begun > self.seconds
         return late or self._halt.is_set()
 
+    def _room(self) -> int:
+        """Return how many bytes of values a stage may make."""
+        if self.seconds is None:
+            return WHOLE
+        return min(int(self.seconds * _PACE), WHOLE)
+
     def _division(self, state: State, place: int) -> Division | None:
         """Return how the state is to be divided before a node, if at all."""
         if place not in self._ahead:
@@ -201,11 +212,12 @@ class Walk:
                 value, cuts = state.basis.affine(node, state.values), False
             case TwoSlope():
                 read = self._taken(state, node.source, index)
-                value = two_slope_stage(state, index, node, read, last=last)
+                room = self._room()
+                value = two_slope_stage(state, index, node, read, last=last, room=room)
             case Maximum():
                 read = self._taken(state, node.source, index)
                 value = maximum_stage(state, index, node, read)
-        if cuts:
+        if cuts and state.rest is None:
             reached.counts[index] = state.mesh.cells
         if value is not None:
             state.values[index] = value
@@ -215,6 +227,8 @@ class Walk:
 
     def _taken(self, state: State, source: int, index: int) -> Combined:
         """Return a value that a nonlinear node reads, out of the state if the last."""
+        if state.rest is not None:
+            return state.values.pop(index)
         if source in self._free.get(index, []):
             return state.values.pop(source)
         return replace(state.values[source])
