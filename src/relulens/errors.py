@@ -57,8 +57,9 @@ class NotPolyhedralError(RelulensError):
     def __init__(self, question: str, nodes: Sequence[OffendingNode]) -> None:
         super().__init__(
             f"cannot answer {question}: {len(nodes)} of the nodes it depends on are not"
-            f" piecewise affine: {_listed(nodes)}. Ask about an earlier layer, or use"
-            " local_affine_map and singular_values, which take every kind."
+            f" piecewise affine: {_listed(nodes)}. Ask about an earlier layer, put a"
+            " piecewise-affine kind in their place (relu for gelu, a clamp for tanh),"
+            " or use local_affine_map and singular_values, which take every kind."
         )
         self.nodes = tuple(nodes)
 

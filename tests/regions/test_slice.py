@@ -12,9 +12,6 @@ from networks import NETWORKS
 import relulens as rl
 from relulens.errors import (
     InvalidArgumentError,
-    NotFiniteError,
-    NotPolyhedralError,
-    ShapeError,
 )
 from relulens.regions.decision import decision_segments, level_segments
 from relulens.regions.slice import slice_cells
@@ -231,31 +228,6 @@ def test_a_part_of_the_layers_has_no_decision_boundary():
     partition = rl.slice_partition(network, AXES, SQUARE, layers=0)
     with pytest.raises(InvalidArgumentError, match="by 1 of 2 layers"):
         _ = partition.decision_segments
-
-
-def refuse(error, words, *arguments, **options):
-    with pytest.raises(error, match=words):
-        rl.slice_partition(*arguments, **options)
-
-
-def test_refusals():
-    network = random_network((2, 3, 1), 0)
-    with pytest.raises(InvalidArgumentError, match="parallel"):
-        rl.Plane([0.0, 0.0], [[1.0, 2.0], [2.0, 4.0]])
-    with pytest.raises(NotFiniteError, match="1 of the 2 numbers"):
-        rl.Plane([0.0, np.nan], [[1.0, 0.0], [0.0, 1.0]])
-    refuse(InvalidArgumentError, "at least 3", network, AXES, [[0, 0], [1, 0]])
-    refuse(InvalidArgumentError, "one line", network, AXES, [[0, 0], [1, 1], [2, 2]])
-    dart = [[0, 0], [2, 0], [0.5, 0.5], [0, 2]]
-    refuse(InvalidArgumentError, "not convex", network, AXES, dart)
-    star = [[0, 3], [-2, -3], [3, 1], [-3, 1], [2, -3]]
-    refuse(InvalidArgumentError, "2 times", network, AXES, star)
-    refuse(NotFiniteError, "1 of its 6", network, AXES, [[0, 0], [1, 0], [0, np.inf]])
-    refuse(InvalidArgumentError, "budget is 0", network, AXES, SQUARE, budget=0)
-    space = rl.Plane([0.0] * 3, [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-    refuse(ShapeError, "the plane's origin", network, space, SQUARE)
-    smooth, plane = slice_of("smooth")
-    refuse(NotPolyhedralError, "tanh", smooth, plane, SQUARE)
 
 
 def test_planes():

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relulens.errors import InvalidArgumentError, NotFiniteError
+from relulens.errors import InvalidArgumentError, NotFiniteError, ShapeError
 from relulens.graph.arrays import tensor_of
 
 _PARALLEL = 1e-12
@@ -43,12 +43,7 @@ class Plane:
                 " Give two directions of the origin's shape."
             )
         for name, value in (("origin", start), ("directions", two)):
-            if not bool(torch.isfinite(value).all()):
-                bad = int((~torch.isfinite(value)).sum())
-                raise NotFiniteError(
-                    f"cannot make a plane: {bad} of the {value.numel()} numbers of its"
-                    f" {name} are NaN or infinite. Replace them."
-                )
+            _check_finite(value, "make a plane", f"its {name}")
         _check_independent(two)
         object.__setattr__(self, "origin", start)
         object.__setattr__(self, "directions", two)
@@ -100,17 +95,26 @@ class Plane:
             data: Points [N, *input_shape], at least three.
 
         Raises:
-            InvalidArgumentError: The points have fewer than two principal components.
+            InvalidArgumentError: The points have fewer than two principal components,
+                up to rounding.
+            NotFiniteError: A number is NaN or infinite.
         """
         points = _as_float64(data, "data")
+        _check_finite(points, "make a plane", "data")
+        if points.ndim < 2:
+            raise InvalidArgumentError(
+                "cannot make a plane of principal components: data have shape"
+                f" {list(points.shape)}, and [N, *input_shape] is needed. Give points"
+                " with a batch axis."
+            )
         flat = points.flatten(1)
         mean = flat.mean(0)
-        _, _, rows = torch.linalg.svd(flat - mean, full_matrices=False)
-        if rows.shape[0] < 2:
+        rows, components = _components(flat, mean)
+        if components < 2:
             raise InvalidArgumentError(
-                f"cannot make a plane of principal components: {points.shape[0]} points"
-                f" of {flat.shape[1]} numbers have {rows.shape[0]} components, and 2"
-                " are needed. Give more points."
+                f"cannot make a plane of principal components: {flat.shape[0]} points"
+                f" of {flat.shape[1]} numbers have {components}, and 2 are needed. Give"
+                " more points, not all on one line."
             )
         shape = points.shape[1:]
         # What all points have in common stays so, without rounding.
@@ -120,14 +124,39 @@ class Plane:
         return cls(mean.reshape(shape), rows.reshape(2, *shape))
 
     def points(self, coordinates: object) -> Float[Tensor, " batch *shape"]:
-        """Return the inputs at plane coordinates [N, 2]."""
+        """Return the inputs at plane coordinates [N, 2].
+
+        Raises:
+            InvalidArgumentError: The coordinates have another shape.
+            NotFiniteError: A coordinate is NaN or infinite.
+        """
         place = _as_float64(coordinates, "coordinates")
+        if place.ndim == 0 or place.shape[-1] != 2:
+            raise InvalidArgumentError(
+                f"cannot place points on a plane: coordinates have shape"
+                f" {list(place.shape)}, and [N, 2] is needed. Give two a point."
+            )
+        _check_finite(place, "place points on a plane", "coordinates")
         flat = place @ self.directions.flatten(1) + self.origin.flatten()
         return flat.reshape(-1, *self.origin.shape)
 
     def coordinates(self, x: object) -> Float[Tensor, "batch 2"]:
-        """Return the plane coordinates of the plane's points nearest to inputs."""
-        flat = (_as_float64(x, "x") - self.origin).flatten(1)
+        """Return the plane coordinates of the plane's points nearest to inputs.
+
+        Raises:
+            ShapeError: The inputs have another shape than the origin.
+            NotFiniteError: A number is NaN or infinite.
+        """
+        given = _as_float64(x, "x")
+        if given.ndim == 0 or given.shape[1:] != self.origin.shape:
+            raise ShapeError(
+                "inputs as points of a plane",
+                tuple(given.shape),
+                tuple(self.origin.shape),
+                "Give them with a batch axis, of the shape of the plane's origin.",
+            )
+        _check_finite(given, "find plane coordinates", "x")
+        flat = (given - self.origin).flatten(1)
         basis = self.directions.flatten(1).T
         return torch.linalg.lstsq(basis, flat.T).solution.T
 
@@ -138,6 +167,31 @@ class Plane:
 
 def _as_float64(value: object, subject: str) -> Tensor:
     return tensor_of(value, subject=subject).to("cpu", torch.float64)
+
+
+def _components(
+    flat: Float[Tensor, "points size"], mean: Float[Tensor, " size"]
+) -> tuple[Float[Tensor, "components size"], int]:
+    """Return principal components and how many of them are more than rounding."""
+    if not flat.numel():
+        return flat, 0
+    _, sizes, rows = torch.linalg.svd(flat - mean, full_matrices=False)
+    rounding = max(flat.shape) * torch.finfo(torch.float64).eps
+    return rows, int((sizes > rounding * flat.abs().amax()).sum())
+
+
+def _check_finite(value: Tensor, action: str, subject: str) -> None:
+    """Refuse NaN and infinite numbers.
+
+    Raises:
+        NotFiniteError: There are some.
+    """
+    bad = int((~torch.isfinite(value)).sum())
+    if bad:
+        raise NotFiniteError(
+            f"cannot {action}: {bad} of the {value.numel()} numbers of {subject} are"
+            " NaN or infinite. Replace them."
+        )
 
 
 def _listed(start: Tensor) -> str:
