@@ -246,14 +246,14 @@ def place_of(vertex, origin, network, known):
 
 
 def wide_maxout():
-    """Maxima of eight whole lines, so that many vertices go when cells are joined."""
+    """Maxima of six whole lines, so that many vertices go when cells are joined."""
     build, x = start(2)
     y = step(
         build, "sets", dense(build, "first", x, 24, seed=1), Reshape((24,), (3, 8))
     )
-    groups = Groups.along((3, 8), 1)
-    y = build.maximum("max", y, groups, with_batch((3,)), operation="maxout")
-    y = relu(build, "relu", dense(build, "second", y, 5, seed=2))
+    groups = Groups.along((6, 6), 1)
+    y = build.maximum("max", y, groups, with_batch((6,)), operation="maxout")
+    y = relu(build, "relu", dense(build, "second", y, 8, seed=6))
     return finish(build, dense(build, "head", y, 2, seed=3))
 
 
