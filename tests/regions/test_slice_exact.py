@@ -249,7 +249,7 @@ def wide_maxout():
     """Maxima of six whole lines, so that many vertices go when cells are joined."""
     build, x = start(2)
     y = step(
-        build, "sets", dense(build, "first", x, 24, seed=1), Reshape((24,), (3, 8))
+        build, "sets", dense(build, "first", x, 36, seed=5), Reshape((36,), (6, 6))
     )
     groups = Groups.along((6, 6), 1)
     y = build.maximum("max", y, groups, with_batch((6,)), operation="maxout")
