@@ -205,5 +205,8 @@ def _stages(
 
 def _flat(value: Tensor, shape: tuple[int, ...]) -> Floats:
     """Return a value broadcast to a shape, as one row."""
-    flat: Floats = value.double().expand(shape).reshape(math.prod(shape)).numpy()
+    size = math.prod(shape)
+    if value.numel() == 1:
+        return np.full(size, value.item(), np.float64)
+    flat: Floats = value.double().expand(shape).reshape(size).numpy()
     return flat

@@ -203,12 +203,13 @@ def features(values, offsets, corners, codes, low, high, made, at):
         for w in range(words):
             up = on[v, w]
             down = off[v, w]
-            for k in range(64 * w, min(64 * w + 64, n)):
+            for b in range(min(64, n - 64 * w)):
+                k = 64 * w + b
                 z = values[v, k]
-                here = np.uint64(k & 63)
+                here = np.uint64(b)
                 above = (up >> here) & _ONE != 0
                 below = (down >> here) & _ONE != 0
-                negative = low[k] * min(z, -_TINY) if low[k] != 0.0 else 0.0
+                negative = low[k] * min(z, -_TINY)
                 positive = 0.0 if below else high[k] * max(z, _TINY)
                 made[v, at + k] = positive if above else negative
 

@@ -312,6 +312,14 @@ def _run(
             vertices = tally[_VERTEX]
             lines = tally[_LINE]
             while depth > 0 and tally[_QUERY] == asked:
+                if heads[depth - 1, 3] == 1:
+                    depth -= 1
+                    _cut_once(
+                        depth, c, tally, new_edges, new_makers, new_blurs, new_offsets,
+                        new_around, parents, codes, units, around, blurred, chord, bits,
+                        heads,
+                    )  # fmt: skip
+                    continue
                 depth = _halve(
                     depth - 1, c, tally, seen, places, errors, inner, mixed, new_edges,
                     new_makers, new_blurs, new_offsets, new_around, parents, codes,
@@ -338,6 +346,55 @@ def _run(
             found[0, k] = -1
             found[1, k] = -1
     tally[_CELL] = tally[_TODO]
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _cut_once(
+    depth, c, tally, new_edges, new_makers, new_blurs, new_offsets, new_around,
+    parents, codes, units, around, blurred, chord, bits, heads,
+):  # fmt: skip
+    """Write the two halves of a part with one chord as new cells."""
+    begin = heads[depth, 0]
+    size = heads[depth, 1]
+    own = heads[depth, 2]
+    unit = chord[own, 0]
+    p = begin + chord[own, 1]
+    q = begin + chord[own, 2]
+    line = tally[_LINE]
+    new_edges[line, 0] = around[0, p]
+    new_edges[line, 1] = around[0, q]
+    new_makers[line, 0] = tally[_STAGE]
+    new_makers[line, 1] = units[unit]
+    new_makers[line, 2] = -1
+    new_blurs[line] = blurred[0, unit]
+    tally[_LINE] = line + 1
+    filled = tally[_CORNER]
+    d = tally[_PIECE]
+    for i in range(q, begin + size):
+        new_around[0, filled] = around[0, i]
+        new_around[1, filled] = around[1, i]
+        filled += 1
+    for i in range(begin, p + 1):
+        new_around[0, filled] = around[0, i]
+        new_around[1, filled] = around[1, i]
+        filled += 1
+    new_around[1, filled - 1] = line
+    new_offsets[d + 1] = filled
+    for i in range(p, q + 1):
+        new_around[0, filled] = around[0, i]
+        new_around[1, filled] = around[1, i]
+        filled += 1
+    new_around[1, filled - 1] = line
+    new_offsets[d + 2] = filled
+    parents[d] = c
+    parents[d + 1] = c
+    for w in range(codes.shape[1]):
+        codes[d, w] = bits[depth, w]
+        codes[d + 1, w] = bits[depth, w]
+    on = d + 1 if chord[own, 3] > 0 else d
+    codes[on, unit >> 6] |= _ONE << np.uint64(unit & 63)
+    tally[_CORNER] = filled
+    tally[_PIECE] = d + 2
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
