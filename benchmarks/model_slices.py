@@ -4,7 +4,8 @@ Run: python benchmarks/model_slices.py --case MODEL DATA SIZE [--case ...] [--th
 
 MODEL is an ONNX file, DATA what ``read_data`` takes (divided by --scale), and SIZE how
 far the triangle of the images (--images, rows of the data) is shrunk about its centre:
-a factor up to 1, or the least number of cells, for which the factor is searched.
+a factor below 10, or the least number of cells, for which the factor is searched; it
+is above 1 where the images' own triangle holds fewer.
 
 For every case: the triangle cut completely, with processor and wall seconds and the
 peak of memory; the patterns at points drawn uniformly in it beside those of the cells
@@ -31,6 +32,9 @@ from threadpoolctl import threadpool_limits
 
 import relulens as rl
 from relulens.regions.location import locate
+
+LARGEST = 10.0
+"""A larger size is a number of cells, and no triangle is larger than so many."""
 
 BATCH_BYTES = 64 << 20
 """Bytes of the codes that are compared together."""
@@ -97,7 +101,7 @@ def cut(
     factor: float,
     budget: float | None = None,
 ) -> rl.Partition:
-    """Return the slice; what has to be compiled is by then."""
+    """Return the slice of the shrunk triangle."""
     plane = rl.Plane.through(*question.points(network))
     return rl.slice_partition(
         network, plane, triangle(factor), budget=budget, threads=question.threads
@@ -116,7 +120,7 @@ def search(question: Question) -> float:
     while True:
         count = cut(question, network, factor).count
         print(f"    factor {factor:.6g}: {count} cells", flush=True)
-        if count >= question.size or factor >= 1:
+        if count >= question.size or factor >= LARGEST:
             return factor
         power = 2.0
         if tries and count > tries[-1][1]:
@@ -124,7 +128,12 @@ def search(question: Question) -> float:
             power = np.log(count / fewer) / np.log(factor / before)
         tries.append((factor, count))
         wanted = 1.03 * question.size / count
-        factor = min(1.0, factor * min(wanted, 16) ** (1 / max(power, 1.0)))
+        factor = min(LARGEST, factor * min(wanted, 16) ** (1 / max(power, 1.0)))
+
+
+def prepared(question: Question, factor: float) -> int:
+    """Compile what is not yet, apart from the processes that are measured."""
+    return cut(question, question.network(), factor / 4).count
 
 
 def whole_slice(question: Question, factor: float) -> dict[str, object]:
@@ -298,9 +307,10 @@ def measured(question: Question, parts: list[str]) -> dict[str, object]:
     """Return all figures of one case."""
     print(f"{question.model.name}, images {question.images}", flush=True)
     factor = question.size
-    if "slice" in parts and question.size > 1:
+    if "slice" in parts and question.size >= LARGEST:
         factor = alone(search, question)
     row: dict[str, object] = {"model": question.model.name}
+    alone(prepared, question, factor)
     for name in parts:
         print(f"  {name}", flush=True)
         row[name] = alone(PARTS[name], question, factor)
