@@ -272,6 +272,7 @@ def _run(
             size = tally[_LONGEST]
         if (
             tally[_VERTEX] + x > places.shape[0]
+            or tally[_VERTEX] - tally[_BASE] + x > inner.shape[0]
             or tally[_LINE] + m + 2 * x > new_edges.shape[0]
             or pieces + m + x + 1 > parents.shape[0]
             or filled + size + 2 * (m + 2 * x) > new_around.shape[1]
