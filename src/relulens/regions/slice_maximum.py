@@ -246,12 +246,9 @@ def _pairs(state: State, node: Maximum, read: Combined, contest: _Contest) -> Fu
         read.error.flatten(),
         read.size.flatten(),
     )
-    apart = Combined(
-        parts[:, one] - parts[:, two], error[one] + error[two], size[one] + size[two]
-    )
-    if state.basis.direct:
-        flat = read.parts.flatten(1)
-        apart.parts = flat[:, one] - flat[:, two]
+    differences = parts[:, one]
+    differences -= parts[:, two]
+    apart = Combined(differences, error[one] + error[two], size[one] + size[two])
     values, limits = state.basis.at_vertices(apart, state.mesh)
     return Functions(
         node=node.source, unit=one, other=two, values=values, limits=limits
