@@ -68,7 +68,7 @@ class DenseChain:
 
 
 def dense_chain(region: Polyhedral) -> DenseChain | None:
-    """Return the layers up to the last nonlinear node, or nothing for others."""
+    """Return the layers up to the last of units, or nothing for other networks."""
     chain = DenseChain()
     last = max((index for index, _ in region.nonlinear()), default=-1)
     before = -1

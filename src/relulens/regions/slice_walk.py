@@ -83,16 +83,16 @@ class Walk:
         nonlinear = [index for index, _ in self.region.nonlinear()]
         last = max(nonlinear, default=-1)
         self._order = [index for index in self.region.nodes if index <= last]
-        nodes = self.region.network.nodes
-        self._free = last_uses(nodes, frozenset(self.region.nodes))
         self.counts = dict.fromkeys(nonlinear, 0)
-        self.spent.over = self._over
         if self._unbudgeted:
             part = cut_at_once(self.region, self.plane, state.mesh, self.counts)
             if part is not None:
                 self.finished = part.cells
                 yield part
                 return
+        nodes = self.region.network.nodes
+        self._free = last_uses(nodes, frozenset(self.region.nodes))
+        self.spent.over = self._over
         first = partial(self._walked, lambda: state, 0)
         if self.threads == 1:
             found = in_turn(first)

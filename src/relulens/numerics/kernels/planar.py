@@ -60,7 +60,7 @@ def sign_bits(z, tau, steep, error):
     return positive, negative, doubts[:found]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _changes(e, edges, cells, positive, negative, active, w):
     """Return which functions of a word change sign on an edge and count beside it."""
     a = edges[e, 0]
