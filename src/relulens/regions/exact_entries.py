@@ -84,13 +84,17 @@ class ExactEntries:
         if known is not None and unit in known:
             return known[unit]
         start = perf_counter()
-        pace = self.seconds / self.products if self.products > _MANY else _PRODUCT
-        missing, products = self._missing(point, node, unit, seconds / pace)
+        missing, products = self._missing(point, node, unit, seconds / self.pace)
         for index, units in reversed(missing):
             self._fill(point, index, units)
         self.products += products
         self.seconds += perf_counter() - start
         return point.known[node][unit]
+
+    @property
+    def pace(self) -> float:
+        """Seconds that a product takes, as products took so far."""
+        return self.seconds / self.products if self.products > _MANY else _PRODUCT
 
     def _missing(
         self, point: ExactPoint, node: int, unit: int, most: float

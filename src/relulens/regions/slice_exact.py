@@ -18,6 +18,9 @@ from relulens.regions.whole_tables import WholeTables
 _POINTS = 64
 """Points whose entries are kept for the next question."""
 
+_NUMBERS = 2_000_000
+"""Entries of these at most."""
+
 _KEPT = 200_000
 """Entries asked for that are kept."""
 
@@ -141,17 +144,29 @@ class ExactSigns:
         Raises:
             TooLongError: There is no time for it.
         """
+        if vertex not in self._places:
+            missing = self._missing(vertex, origin)
+            made = [int(n) for n in origin.node[missing] if n >= 0]
+            entries = self._whole()
+            products = sum(2 * entries.tables.cost(node) for node in made)
+            if products * entries.pace > self.spent.seconds - self.spent.used:
+                raise TooLongError
+            for earlier in missing:
+                self._places[earlier] = self._made(earlier, origin)
+        return self._places[vertex]
+
+    def _missing(self, vertex: int, origin: Origin) -> list[int]:
+        """Return the vertices whose places are to be found for one, in order."""
+        found: dict[int, None] = {}
         open_ = [vertex]
         while open_:
             last = open_[-1]
             ends = () if origin.node[last] < 0 else _ends(origin, last)
-            missing = [v for v in ends if v not in self._places]
-            open_ += missing
-            if not missing:
-                open_.pop()
-                if last not in self._places:
-                    self._places[last] = self._made(last, origin)
-        return self._places[vertex]
+            before = [v for v in ends if v not in self._places and v not in found]
+            open_ += before
+            if not before:
+                found[open_.pop()] = None
+        return list(found)
 
     def _made(self, vertex: int, origin: Origin) -> list[int]:
         """Return the place of a vertex that lies between others of known place."""
@@ -186,13 +201,15 @@ class ExactSigns:
         self.spent.check()
         if self.spent.used >= self.spent.seconds:
             raise TooLongError
+        entries = self._whole()
         point = self._points.get(vertex)
         if point is None:
             point = ExactPoint(place=self.place(vertex, origin))
-            if len(self._points) >= _POINTS:
+            most = max(1, min(_POINTS, _NUMBERS // entries.tables.size))
+            while len(self._points) >= most:
                 del self._points[next(iter(self._points))]
             self._points[vertex] = point
-        entries, start = self._whole(), perf_counter()
+        start = perf_counter()
         left = self.spent.seconds - self.spent.used
         value = entries.entry(point, node, unit, left)
         if other >= 0:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,8 @@ from relulens.graph.nodes import Affine, Input, Maximum, TwoSlope
 from relulens.graph.polyhedral import Polyhedral
 from relulens.regions.whole_maps import Row, WholeMap, least_shift, shifted
 
-_KEPT = 50_000
-"""Rows of maps that are kept."""
+_KEPT = 3_000_000
+"""Numbers of rows of maps that are kept."""
 
 
 @dataclass(eq=False)
@@ -36,6 +37,8 @@ class WholeTables:
     _group: dict[int, list[list[int]]] = field(default_factory=dict)
     _map: dict[tuple[int, int], WholeMap] = field(default_factory=dict)
     _shift: dict[int, int] = field(default_factory=dict)
+    _cost: dict[int, int] = field(default_factory=dict)
+    _numbers: int = 0
 
     @cached_property
     def linear(self) -> frozenset[int]:
@@ -48,6 +51,11 @@ class WholeTables:
             if isinstance(node, Input) or before:
                 found.add(index)
         return frozenset(found)
+
+    @cached_property
+    def size(self) -> int:
+        """Number of entries of all nodes."""
+        return sum(prod(node.shape) for node in self.region.nodes.values())
 
     def before(self, node: int) -> list[int]:
         """Return a node and all before it, the last one first."""
@@ -80,6 +88,36 @@ class WholeTables:
             case Maximum():
                 return known[node.source]
 
+    def cost(self, index: int) -> int:
+        """Return a bound on the products that one entry of a node takes."""
+        if index not in self._cost:
+            wanted, products = {index: 1}, 0
+            for place in self.before(index):
+                products += self._read(place, wanted)
+            self._cost[index] = products
+        return self._cost[index]
+
+    def _read(self, index: int, wanted: dict[int, int]) -> int:
+        """Add how many entries some of a node read, and return products for them."""
+        node = self.region.nodes[index]
+        units = min(wanted.pop(index, 0), prod(node.shape))
+        if not units or isinstance(node, Input):
+            return units
+        if index in self.linear:
+            return 3 * units
+        if not isinstance(node, Affine):
+            fan = 1
+            if isinstance(node, Maximum):
+                fan = int(node.groups.ragged.pointers.diff().max())
+            wanted[node.source] = wanted.get(node.source, 0) + fan * units
+            return fan * units
+        products = 0
+        for place, term in enumerate(node.terms):
+            fan = self.map(index, place, node).fan
+            wanted[term.source] = wanted.get(term.source, 0) + fan * units
+            products += fan * units
+        return products
+
     def map(self, index: int, place: int, node: Affine) -> WholeMap:
         """Return the map of a term of an affine node."""
         if (index, place) not in self._map:
@@ -94,9 +132,12 @@ class WholeTables:
             whole = self.map(index, place, node)
             source = node.terms[place].source
             up = self.shift_of(index) - self.shift_of(source) - whole.shift
-            if len(self._rows) > _KEPT:
+            row = whole.row(unit, up)
+            self._numbers += len(row[0])
+            if self._numbers > _KEPT:
                 self._rows.clear()
-            row = self._rows[key] = whole.row(unit, up)
+                self._numbers = len(row[0])
+            self._rows[key] = row
         return row
 
     def biases(self, index: int, node: Affine) -> tuple[list[int], int]:
