@@ -47,7 +47,7 @@ def round_of(
     *,
     rest: NDArray[np.bool_] | None,
     room: int,
-    functions: int,
+    row: tuple[int, int],
 ) -> Round:
     """Return what is cut by now.
 
@@ -57,12 +57,12 @@ def round_of(
         at_vertices: Its argument there [V, n], and how large it is surely not 0 [n].
         varied: Units that may change sign.
         rest: Which units earlier rounds left; nothing if this is the first one.
-        room: Bytes of values at vertices that the cells may take.
-        functions: How many functions have values there besides.
+        room: Bytes that the cells may take.
+        row: Bytes that one takes, and further ones for every unit that is cut by.
     """
     if rest is not None:
         varied = varied[rest[varied]]
-    count = _units(mesh, at_vertices, varied, room, functions, first=rest is None)
+    count = _units(mesh, at_vertices, varied, room, row, first=rest is None)
     if rest is None and count == len(varied):
         return Round(node=node, varied=varied, decided=None, rest=None)
     size = at_vertices[0].shape[1]
@@ -83,14 +83,13 @@ def _units(
     at_vertices: tuple[Floats, Floats],
     varied: Integers,
     room: int,
-    functions: int,
+    row: tuple[int, int],
     *,
     first: bool,
 ) -> int:
     """Return by how many of the units cells are cut at once."""
     (z, margin), cells, n = at_vertices, mesh.cells, len(varied)
-    row = 8 * (z.shape[1] + functions)
-    most = cells * _pieces(np.array(float(n))) * (row + 8 * n)
+    most = cells * _pieces(np.array(float(n))) * (row[0] + row[1] * n)
     if most <= room or (first and cells > _FEW):
         return n
     positive, negative, _ = planar.sign_bits(
@@ -99,7 +98,7 @@ def _units(
     ups, downs = planar.cell_signs(mesh.offsets, mesh.corners, positive, negative)
     chords = np.bitwise_count(ups & downs).astype(np.int64).cumsum(1)
     taken = 64 * np.arange(1, chords.shape[1] + 1)
-    size = _pieces(chords).sum(0) * (row + 8 * taken)
+    size = _pieces(chords).sum(0) * (row[0] + row[1] * taken)
     words = max(int(np.searchsorted(size, room, side="right")), 1)
     return min(64 * words, n)
 
