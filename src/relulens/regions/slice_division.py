@@ -27,7 +27,13 @@ _SMALLEST = 32
 """Cells of a part, at least."""
 
 _BUDGETED = 512
-"""Cells of a part where a number of them may end the walk."""
+"""Cells of a part, at most, where a budget may end the walk."""
+
+_SHARE, _GROWTH = 0.05, 3
+"""Part of a budget that a stage may take, and cells that it may make of each."""
+
+_LEAST = 8
+"""Cells of such a part, at least."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -53,6 +59,7 @@ class Ahead:
         products: Products that an evaluation takes.
         units: Units that are still to cut by.
         growth: How many functions a basis has on the way for each that it has now.
+        stage: Seconds that the longest stage takes for a vertex, about.
     """
 
     nodes: int
@@ -60,6 +67,7 @@ class Ahead:
     products: int
     units: int
     growth: float
+    stage: float
 
     @classmethod
     def at(
@@ -82,10 +90,29 @@ class Ahead:
             products=sum(linear.entries() for linear in maps),
             units=after,
             growth=1 + after / (2 * max(before, 1)),
+            stage=_longest(nodes, order[place:]),
         )
 
 
-def division(state: State, ahead: Ahead, *, ends: bool) -> Division | None:
+def _longest(nodes: Mapping[int, PolyhedralNode], after: Sequence[int]) -> float:
+    """Return about the seconds that the longest stage takes for a vertex."""
+    longest = seconds = 0.0
+    for index in after:
+        match node := nodes[index]:
+            case Affine():
+                products = sum(term.map.entries() for term in node.terms)
+                seconds += _PRODUCT * products
+            case TwoSlope() | Maximum():
+                longest = max(longest, seconds + _NUMBER * math.prod(node.shape))
+                seconds = 0.0
+            case _:
+                pass
+    return longest
+
+
+def division(
+    state: State, ahead: Ahead, *, seconds: float | None, ends: bool
+) -> Division | None:
     """Return how a state is divided before the next nodes, if at all.
 
     Cells are divided where their values would take too much memory, and where parts
@@ -95,7 +122,8 @@ def division(state: State, ahead: Ahead, *, ends: bool) -> Division | None:
     Args:
         state: The state.
         ahead: What is still to be done.
-        ends: Whether a number of cells may end the walk, so that parts are small.
+        seconds: The budget, of which a stage may take a part only.
+        ends: Whether a number of cells may end the walk.
     """
     cells, functions = state.mesh.cells, state.basis.size
     vertices = len(state.mesh.places)
@@ -104,11 +132,13 @@ def division(state: State, ahead: Ahead, *, ends: bool) -> Division | None:
     much = vertices * row > limit or state.rest is not None
     if cells > 2 * _SMALLEST and much:
         return _small(state, ahead)
+    if seconds is not None or ends:
+        found = _budgeted(state, ahead, seconds)
+        if found is not None:
+            return found
     if functions > 4 * ahead.widest:
         # More functions than entries: values at vertices are cheaper.
         return Division(per=cells, direct=True)
-    if ends and cells > 2 * _BUDGETED:
-        return Division(per=_BUDGETED, direct=True)
     return _early(state, ahead)
 
 
@@ -122,6 +152,19 @@ def _small(state: State, ahead: Ahead) -> Division:
         if _with_basis(state, ahead, parts) < _with_values(state, ahead):
             return _division(state, parts, direct=False)
     return _division(state, max(vertices * row / _START, least), direct=True)
+
+
+def _budgeted(state: State, ahead: Ahead, seconds: float | None) -> Division | None:
+    """Return parts of which a stage takes a small part of the budget."""
+    mesh, per = state.mesh, _BUDGETED
+    if seconds is not None:
+        vertices = seconds * _SHARE / (_GROWTH * ahead.stage)
+        per = min(max(int(vertices * mesh.cells / len(mesh.places)), _LEAST), per)
+    if mesh.cells <= 2 * per:
+        return None
+    other = _with_basis(state, ahead, mesh.cells / per)
+    direct = state.basis.direct or _with_values(state, ahead) < other
+    return Division(per=per, direct=direct)
 
 
 def _early(state: State, ahead: Ahead) -> Division | None:

@@ -18,6 +18,9 @@ from relulens.regions.slice_mesh import Floats, Integers, Mesh
 _FEW = 1024
 """Cells up to which the first round of a stage looks at how many there will be."""
 
+_CELL = 512
+"""Bytes that a cell takes while it is cut, without values at its vertices."""
+
 _CROSSING = 1 / 3
 """Pairs of chords of a cell of which one crosses the other, about."""
 
@@ -47,7 +50,8 @@ def round_of(
     *,
     rest: NDArray[np.bool_] | None,
     room: int,
-    row: tuple[int, int],
+    functions: int,
+    last: bool,
 ) -> Round:
     """Return what is cut by now.
 
@@ -58,11 +62,15 @@ def round_of(
         varied: Units that may change sign.
         rest: Which units earlier rounds left; nothing if this is the first one.
         room: Bytes that the cells may take.
-        row: Bytes that one takes, and further ones for every unit that is cut by.
+        functions: How many functions have values at vertices besides.
+        last: Whether no values are needed if all units are cut by.
     """
     if rest is not None:
         varied = varied[rest[varied]]
-    count = _units(mesh, at_vertices, varied, room, row, first=rest is None)
+    count, row = len(varied), 8 * (at_vertices[0].shape[1] + functions)
+    most = mesh.cells * _pieces(np.array(count)) * (row + 8 * count)
+    if count and most > room and (rest is not None or mesh.cells <= _FEW):
+        count = _units(mesh, at_vertices, varied, room, row, last=last)
     if rest is None and count == len(varied):
         return Round(node=node, varied=varied, decided=None, rest=None)
     size = at_vertices[0].shape[1]
@@ -83,24 +91,23 @@ def _units(
     at_vertices: tuple[Floats, Floats],
     varied: Integers,
     room: int,
-    row: tuple[int, int],
+    row: int,
     *,
-    first: bool,
+    last: bool,
 ) -> int:
     """Return by how many of the units cells are cut at once."""
-    (z, margin), cells, n = at_vertices, mesh.cells, len(varied)
-    most = cells * _pieces(np.array(float(n))) * (row[0] + row[1] * n)
-    if most <= room or (first and cells > _FEW):
-        return n
+    (z, margin), n = at_vertices, len(varied)
     positive, negative, _ = planar.sign_bits(
         np.ascontiguousarray(z[:, varied]), margin[varied], np.zeros(n), mesh.errors
     )
     ups, downs = planar.cell_signs(mesh.offsets, mesh.corners, positive, negative)
     chords = np.bitwise_count(ups & downs).astype(np.int64).cumsum(1)
+    cells = _pieces(chords).sum(0)
+    if last and cells[-1] * _CELL <= room:
+        return n
     taken = 64 * np.arange(1, chords.shape[1] + 1)
-    size = _pieces(chords).sum(0) * (row[0] + row[1] * taken)
-    words = max(int(np.searchsorted(size, room, side="right")), 1)
-    return min(64 * words, n)
+    size = cells * (row + 8 * taken)
+    return min(64 * max(int(np.searchsorted(size, room, side="right")), 1), n)
 
 
 def _pieces(chords: NDArray[np.generic]) -> NDArray[np.float64]:

@@ -22,9 +22,6 @@ from relulens.regions.slice_mesh import (
 )
 from relulens.regions.slice_rounds import round_of
 
-_CELL = 512
-"""Bytes that a cell takes while it is cut, without values at its vertices."""
-
 _ONE = np.uint64(1)
 
 
@@ -174,8 +171,7 @@ def two_slope_stage(
     varied = np.flatnonzero(~on & (high >= -margin) & ((margin > 0) | (high > 0)))
     now = round_of(
         state.mesh, node, (z, margin), varied,
-        rest=state.rest, room=room,
-        row=(_CELL, 1) if last else (8 * (z.shape[1] + state.basis.size), 8),
+        rest=state.rest, room=room, functions=state.basis.size, last=last,
     )  # fmt: skip
     node, varied, state.rest = now.node, now.varied, now.rest
     # A unit that is nowhere positive is off, also where it is zero.

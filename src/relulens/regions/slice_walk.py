@@ -197,8 +197,12 @@ class Walk:
         if place not in self._ahead:
             ahead = Ahead.at(self.region.nodes, self._order, place)
             self._ahead[place] = ahead
-        ends = self.seconds is not None or self.most is not None
-        return division(state, self._ahead[place], ends=ends)
+        return division(
+            state,
+            self._ahead[place],
+            seconds=self.seconds,
+            ends=self.most is not None,
+        )
 
     def _step(self, state: State, place: int, reached: _Reached, *, last: bool) -> bool:
         """Give one node its value, cutting the cells; tell whether it may have cut."""
