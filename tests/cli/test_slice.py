@@ -71,6 +71,16 @@ def test_the_table_has_a_row_a_cell(folder):
     assert set(table["prediction"]) <= {0, 1, 2}
 
 
+def test_threads_and_limits(folder, capsys):
+    assert run([*ASKED, "--json", "--zoom", "4"]) == 0
+    one = json.loads(capsys.readouterr().out)
+    several = ["--threads", "2", "--seconds", "60", "--cells", "1000"]
+    assert run([*ASKED, "--json", "--zoom", "4", *several]) == 0
+    assert json.loads(capsys.readouterr().out) == one
+    assert run([*ASKED, "--threads", "0"]) == 2
+    assert "--threads" in capsys.readouterr().err
+
+
 def test_the_plane_of_principal_components(folder, capsys):
     assert run([*ASKED, "--principal", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["area"] > 0

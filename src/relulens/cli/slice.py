@@ -70,6 +70,14 @@ Colour = Literal["class", "slope", "depth", "none"]
     metavar="N",
     help="Stop at about N cells with what is finished.",
 )
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Cut parts of the slice in N threads; the result is the same.",
+)
 @click.option("--out", metavar="FILE", help="Picture: .svg, .png, .pdf or .html.")
 @click.option("--table", metavar="FILE", help="A row a cell: .parquet or .npz.")
 @click.option("--overwrite", is_flag=True, help="Replace the files.")
@@ -86,6 +94,7 @@ def slice_(
     colour: Colour,
     seconds: float | None,
     cells: int | None,
+    threads: int,
     out: str | None,
     table: str | None,
     overwrite: bool,
@@ -111,7 +120,9 @@ def slice_(
     data = options.read(network)
     plane, corners, names = _plane(data, points, principal=principal)
     announce(mode, "cutting")
-    found = slice_partition(network, plane, zoom * corners, budget=seconds, cells=cells)
+    found = slice_partition(
+        network, plane, zoom * corners, budget=seconds, cells=cells, threads=threads
+    )
     values = cell_values(found)
     marks = [
         (float(x), float(y), name)
