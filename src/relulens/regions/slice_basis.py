@@ -221,11 +221,11 @@ class Basis:
         if spread > _LOOSE:
             bound, steep = self._reach_of_cells(scale, mesh)
             rounding = bound + own
-            trusted = self.trust * reach[2]
-            if bool((rounding > trusted).any()):
-                self.proved = False
-                rounding = torch.minimum(rounding, trusted)
-                steep = torch.minimum(steep, _SAFETY * _observed(z, mesh))
+        trusted = self.trust * reach[2]
+        if bool(((rounding > trusted) & (trusted > 0)).any()):
+            self.proved = False
+            rounding = torch.minimum(rounding, trusted)
+            steep = torch.minimum(steep, _SAFETY * _observed(z, mesh))
         return z.numpy(), torch.stack([rounding, steep]).numpy()
 
     def _direct(self, value: Combined, mesh: Mesh) -> tuple[Floats, Floats]:
