@@ -2,9 +2,9 @@
 
 import math
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -179,12 +179,10 @@ def _stages(
 ) -> list[Stage]:
     """Return what every layer does on the cells, from tables of all layers."""
     stages = []
-    units = np.concatenate([[0], np.cumsum(widths)])
-    at = word = 0
-    for node, (start, stop), count in zip(
-        nodes, pairwise(units.tolist()), cells.tolist(), strict=True
-    ):
-        own = codes[start:stop]
+    unit = at = word = 0
+    for node, width, count in zip(nodes, widths.tolist(), cells.tolist(), strict=True):
+        own = codes[unit : unit + width]
+        unit += width
         varied = np.flatnonzero(own == 2)
         words = -(-len(varied) // 64)
         own[varied] = 0
@@ -208,5 +206,8 @@ def _flat(value: Tensor, shape: tuple[int, ...]) -> Floats:
     size = math.prod(shape)
     if value.numel() == 1:
         return np.full(size, value.item(), np.float64)
-    flat: Floats = value.double().expand(shape).reshape(size).numpy()
+    wide = value if value.dtype == torch.float64 else value.double()
+    if tuple(wide.shape) != shape:
+        wide = wide.expand(shape)
+    flat: Floats = wide.numpy().reshape(size)
     return flat
