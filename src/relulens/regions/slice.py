@@ -15,7 +15,7 @@ from relulens.regions.plane import Plane
 from relulens.regions.slice_basis import Basis
 from relulens.regions.slice_domain import convex_polygon
 from relulens.regions.slice_exact import ExactSigns, Spent
-from relulens.regions.slice_finished import Finished
+from relulens.regions.slice_finished import Finished, Storage
 from relulens.regions.slice_mesh import polygon_mesh
 from relulens.regions.slice_result import Asked, partition_of
 from relulens.regions.slice_stage import State
@@ -122,6 +122,7 @@ def slice_cells(
     """
     asked = _asked(network, plane, domain, layers)
     walk, start = _begun(asked, tol, exact_seconds, threads=threads)
+    walk.storage = Storage.apart()
     with closing(walk.parts(start)) as parts:
         for part in parts:
             yield partition_of(asked, walk, [part], walk.spent, part=True)

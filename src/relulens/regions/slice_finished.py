@@ -1,12 +1,13 @@
 """Parts of a slice that are cut to the end, in as few bytes as they take."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relulens.numerics.kernels import planar
+from relulens.regions.array_blocks import ArrayBlocks
 from relulens.regions.packed_rows import PackedRows
 from relulens.regions.slice_mesh import Floats, Mesh
 from relulens.regions.slice_stage import Stage, State
@@ -73,32 +74,63 @@ class Finished:
         return float(self.graph.areas.sum())
 
 
-def finished(state: State) -> Finished:
+@dataclass(frozen=True, slots=True, eq=False)
+class Storage:
+    """Where finished parts are kept.
+
+    Attributes:
+        graphs: Of their graphs, which are forgotten when they are put together.
+        codes: Of their codes.
+    """
+
+    graphs: ArrayBlocks = field(default_factory=ArrayBlocks)
+    codes: ArrayBlocks = field(default_factory=ArrayBlocks)
+
+    @classmethod
+    def apart(cls) -> "Storage":
+        """Return one where every part is forgotten on its own."""
+        return cls(ArrayBlocks(0), ArrayBlocks(0))
+
+
+def finished(state: State, storage: Storage) -> Finished:
     """Return what is kept of a state when nothing cuts it any more.
 
     Args:
         state: The state; its stages are packed in place.
+        storage: Where its arrays are kept, if it is one of several parts.
     """
+    if all(stage.node >= 0 for stage in state.stages):
+        storage = Storage.apart()
     for stage in state.stages:
-        _pack(stage)
+        if not stage.packed:
+            _pack(stage, storage.codes)
     return Finished(
-        graph=_graph(state.mesh), stages=state.stages, proved=state.basis.proved
+        graph=_graph(state.mesh, storage.graphs),
+        stages=state.stages,
+        proved=state.basis.proved,
     )
 
 
-def _pack(stage: Stage) -> None:
-    """Let a stage hold what it needs only; parts with one tree share theirs."""
-    if stage.packed:
-        return
+def _pack(stage: Stage, blocks: ArrayBlocks) -> None:
+    """Let a stage hold what it needs only; parts with one tree share theirs.
+
+    Threads that pack the same stage at once put the same in each other's place.
+    """
+    code, winners = stage.code, stage.winners
     if stage.bits is not None:
-        # What kernels return are pieces of arrays that were given room to grow.
-        stage.bits = stage.bits.copy()
-    if stage.parents is not None:
-        stage.parents = stage.parents.astype(narrow(len(stage.parents)))
-    winners = stage.winners
+        stage.bits = blocks.kept(stage.bits)
+        if isinstance(code, np.ndarray):
+            stage.code = PackedRows.of(code[None]).kept(blocks)
     if isinstance(winners, np.ndarray):
-        # Another thread may have packed it since.
-        stage.winners = PackedRows.of(winners)
+        stage.winners = PackedRows.of(winners).kept(blocks)
+    units = narrow(code.size)
+    stage.varied = blocks.kept(stage.varied, units)
+    stage.entries = blocks.kept(stage.entries)
+    stage.groups = blocks.kept(stage.groups)
+    if stage.decided is not None:
+        stage.decided = blocks.kept(stage.decided, units)
+    if stage.parents is not None:
+        stage.parents = blocks.kept(stage.parents, narrow(len(stage.parents)))
     stage.packed = True
 
 
@@ -107,26 +139,29 @@ def narrow(count: int) -> type[np.signedinteger[Any]]:
     return np.int32 if count < 2**31 else np.int64
 
 
-def _graph(mesh: Mesh) -> Graph:
+def _graph(mesh: Mesh, blocks: ArrayBlocks) -> Graph:
     """Return a mesh without what only cuts need, and without vertices of no edge."""
     kind = narrow(max(len(mesh.corners), len(mesh.edges), len(mesh.places)))
     used = np.zeros(len(mesh.places), bool)
     used[mesh.edges] = True
-    every = bool(used.all())
-    number = np.cumsum(used, dtype=kind) - kind(1)
+    places, edges, corners = mesh.places, mesh.edges, mesh.corners
+    if not used.all():
+        number = np.cumsum(used) - 1
+        places, edges, corners = places[used], number[edges], number[corners]
     seam = mesh.makers[:, 2]
     on = np.flatnonzero((seam >= 0) & (mesh.sides < 0).any(1))
+    areas = planar.cell_areas(mesh.places, mesh.offsets, mesh.corners)
     return Graph(
-        places=mesh.places.copy() if every else mesh.places[used],
-        edges=mesh.edges.astype(kind) if every else number[mesh.edges],
-        stages=mesh.makers[:, 0].copy(),
-        units=mesh.makers[:, 1].copy(),
-        sides=mesh.sides.astype(kind),
-        offsets=mesh.offsets.astype(kind),
-        corners=mesh.corners.astype(kind) if every else number[mesh.corners],
-        borders=mesh.borders.astype(kind),
-        areas=planar.cell_areas(mesh.places, mesh.offsets, mesh.corners),
+        places=blocks.kept(places),
+        edges=blocks.kept(edges, kind),
+        stages=blocks.kept(mesh.makers[:, 0]),
+        units=blocks.kept(mesh.makers[:, 1]),
+        sides=blocks.kept(mesh.sides, kind),
+        offsets=blocks.kept(mesh.offsets, kind),
+        corners=blocks.kept(corners, kind),
+        borders=blocks.kept(mesh.borders, kind),
+        areas=blocks.kept(areas),
         error=float(mesh.errors[used].max(initial=0.0)),
-        open_edges=on.astype(kind),
-        seams=seam[on],
+        open_edges=blocks.kept(on, kind),
+        seams=blocks.kept(seam[on]),
     )

@@ -45,19 +45,20 @@ class Stage:
     """
 
     node: int
-    code: NDArray[np.integer]
-    varied: Integers
+    code: NDArray[np.integer] | PackedRows
+    varied: NDArray[np.integer]
     bits: Words | None = None
     winners: NDArray[np.integer] | PackedRows | None = None
     entries: NDArray[np.integer] = field(default_factory=lambda: np.zeros(0, np.int32))
     groups: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
     parents: NDArray[np.integer] | None = None
     packed: bool = False
-    decided: Integers | None = None
+    decided: NDArray[np.integer] | None = None
 
     def codes(self, cells: NDArray[np.integer]) -> NDArray[np.integer]:
         """Return the codes of all entries on some cells [cells, size]."""
-        code = np.repeat(self.code[None], len(cells), 0)
+        same = self.code[None] if isinstance(self.code, np.ndarray) else self.code
+        code = same[np.zeros(len(cells), np.int64)]
         if self.bits is not None and len(self.varied):
             words = np.ascontiguousarray(self.bits[cells]).view(np.uint8)
             flags = np.unpackbits(words, axis=1, bitorder="little")

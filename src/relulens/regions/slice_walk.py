@@ -17,7 +17,7 @@ from relulens.regions.slice_basis import Combined
 from relulens.regions.slice_chain import cut_at_once
 from relulens.regions.slice_division import WHOLE, Ahead, Division, division
 from relulens.regions.slice_exact import EndedError, Spent
-from relulens.regions.slice_finished import Finished, finished
+from relulens.regions.slice_finished import Finished, Storage, finished
 from relulens.regions.slice_maximum import maximum_stage
 from relulens.regions.slice_parts import Seams, part_of
 from relulens.regions.slice_stage import State, two_slope_stage
@@ -51,6 +51,7 @@ class Walk:
         plane: The plane.
         spent: What exact decisions took, in the parts that were given.
         seams: Numbers of edges between parts.
+        storage: Where finished parts are kept.
         seconds: Time for the walk, or nothing.
         most: Cells to stop at, or nothing.
         threads: How many parts are cut at a time.
@@ -63,6 +64,7 @@ class Walk:
     plane: Plane
     spent: Spent
     seams: Seams = field(default_factory=Seams)
+    storage: Storage = field(default_factory=Storage)
     seconds: float | None = None
     most: int | None = None
     threads: int = 1
@@ -93,7 +95,7 @@ class Walk:
         nodes = self.region.network.nodes
         self._free = last_uses(nodes, frozenset(self.region.nodes))
         self.spent.over = self._over
-        first = partial(self._walked, lambda: state, 0)
+        first = partial(self._walked, lambda: state, 0, 1.0)
         if self.threads == 1:
             found = in_turn(first)
         else:
@@ -126,22 +128,25 @@ class Walk:
             self.spent.decided += reached.spent.decided
             self.spent.undecided += reached.spent.undecided
 
-    def _walked(self, begin: Callable[[], State], at: int) -> Outcome[_Reached | None]:
+    def _walked(
+        self, begin: Callable[[], State], at: int, share: float
+    ) -> Outcome[_Reached | None]:
         """Walk with some cells from a node on, to the end or until they are divided.
 
         Args:
             begin: Gives the cells.
             at: The node's place in the order.
+            share: Which part of the slice they are, by cells where it was divided.
         """
         if self._over() or self._enough():
             return Outcome(found=None)
         try:
             with torch.no_grad():
-                return self._from(begin(), at)
+                return self._from(begin(), at, share)
         except EndedError:
             return Outcome(found=None)
 
-    def _from(self, state: State, at: int) -> Outcome[_Reached | None]:
+    def _from(self, state: State, at: int, share: float) -> Outcome[_Reached | None]:
         """Walk with a state from a node on.
 
         Raises:
@@ -158,22 +163,25 @@ class Walk:
             if state.rest is None:
                 at += 1
             if cuts and at < len(self._order):
-                how = self._division(state, at)
+                how = self._division(state, at, share)
                 if how is not None:
-                    parts = self._divided(state, how, at)
+                    parts = self._divided(state, how, at, share)
                     return Outcome(found=reached, parts=parts)
-        reached.part = finished(state)
+        reached.part = finished(state, self.storage)
         return Outcome(found=reached)
 
     def _divided(
-        self, state: State, how: Division, at: int
+        self, state: State, how: Division, at: int, share: float
     ) -> Iterator[Callable[[], Outcome[_Reached | None]]]:
         """Give what is left to do on a state's parts."""
         cells, per = state.mesh.cells, how.per
         self.seams.mark(state.mesh, per)
         part = partial(part_of, state, direct=how.direct)
+        own = share * min(per / cells, 1.0)
         return (
-            partial(self._walked, partial(part, start, min(start + per, cells)), at)
+            partial(
+                self._walked, partial(part, start, min(start + per, cells)), at, own
+            )
             for start in range(0, cells, per)
         )
 
@@ -192,7 +200,7 @@ class Walk:
             return WHOLE
         return min(int(self.seconds * _PACE), WHOLE)
 
-    def _division(self, state: State, place: int) -> Division | None:
+    def _division(self, state: State, place: int, share: float) -> Division | None:
         """Return how the state is to be divided before a node, if at all."""
         if place not in self._ahead:
             ahead = Ahead.at(self.region.nodes, self._order, place)
@@ -200,6 +208,7 @@ class Walk:
         return division(
             state,
             self._ahead[place],
+            share=share,
             seconds=self.seconds,
             ends=self.most is not None,
         )
