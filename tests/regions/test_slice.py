@@ -145,7 +145,7 @@ def test_counts_of_the_standard_cases(name, shared):
     assert sizes == COUNTS[name]
 
 
-def few_cells(walk, state, place):
+def few_cells(walk, state, place, share):
     """Divide into parts of four cells, some with a basis and some with values."""
     if state.mesh.cells <= 8:
         return None

@@ -35,7 +35,7 @@ FIELDS = (
 )
 
 
-def few_cells(walk, state, place):
+def few_cells(walk, state, place, share):
     """Divide into parts of four cells, some with a basis and some with values."""
     if state.mesh.cells <= 8:
         return None

@@ -21,7 +21,7 @@ _MORE = 0.1
 """How much longer parts may take than the whole."""
 
 _MOST = 16
-"""Parts that cells are divided into for that."""
+"""Parts that a slice is divided into for that, or for a further round."""
 
 _SMALLEST = 32
 """Cells of a part, at least."""
@@ -111,7 +111,7 @@ def _longest(nodes: Mapping[int, PolyhedralNode], after: Sequence[int]) -> float
 
 
 def division(
-    state: State, ahead: Ahead, *, seconds: float | None, ends: bool
+    state: State, ahead: Ahead, *, share: float, seconds: float | None, ends: bool
 ) -> Division | None:
     """Return how a state is divided before the next nodes, if at all.
 
@@ -122,6 +122,7 @@ def division(
     Args:
         state: The state.
         ahead: What is still to be done.
+        share: Of which part of the slice this is the state, about.
         seconds: The budget, of which a stage may take a part only.
         ends: Whether a number of cells may end the walk.
     """
@@ -139,7 +140,7 @@ def division(
     if functions > 4 * ahead.widest:
         # More functions than entries: values at vertices are cheaper.
         return Division(per=cells, direct=True)
-    return _early(state, ahead)
+    return _early(state, ahead, share)
 
 
 def _small(state: State, ahead: Ahead) -> Division:
@@ -167,7 +168,7 @@ def _budgeted(state: State, ahead: Ahead, seconds: float | None) -> Division | N
     return Division(per=per, direct=direct)
 
 
-def _early(state: State, ahead: Ahead) -> Division | None:
+def _early(state: State, ahead: Ahead, share: float) -> Division | None:
     """Return parts that together take hardly longer, where there is much to do."""
     whole, direct = _with_values(state, ahead), True
     once = _NODE * ahead.nodes
@@ -178,7 +179,8 @@ def _early(state: State, ahead: Ahead) -> Division | None:
             once += _once(state, ahead)
     if whole < _WORTHWHILE:
         return None
-    parts = min(1 + _MORE * whole / once, _MOST, state.mesh.cells / _SMALLEST)
+    most = min(_MOST * share, state.mesh.cells / _SMALLEST)
+    parts = min(1 + _MORE * whole / once, most)
     return _division(state, parts, direct=direct) if parts >= 2 else None
 
 
@@ -196,7 +198,8 @@ def _with_values(state: State, ahead: Ahead) -> float:
 def _with_basis(state: State, ahead: Ahead, parts: float) -> float:
     """Return about the seconds ahead with a basis in each of some parts."""
     functions = state.basis.size * ahead.growth
-    each = (_PRODUCT * functions + _NUMBER) * ahead.units
+    # Values and how rounding adds up are products with every function each.
+    each = 2 * (_PRODUCT * functions + _NUMBER) * ahead.units
     return parts * _once(state, ahead) + len(state.mesh.places) * each
 
 
