@@ -20,6 +20,9 @@ _WORTHWHILE = 0.3
 _MORE = 0.1
 """How much longer parts may take than the whole."""
 
+_CLEARLY = 0.75
+"""Part of the time with a basis that values may take to be preferred."""
+
 _MOST = 16
 """Parts that a slice is divided into for that, or for a further round."""
 
@@ -58,7 +61,9 @@ class Ahead:
         widest: Entries of the widest one.
         products: Products that an evaluation takes.
         units: Units that are still to cut by.
-        growth: How many functions a basis has on the way for each that it has now.
+        growth: How many functions a basis has on the way for each that it has now, as
+            there are units.
+        spread: How many vertices there are for each, as lines in a plane cross.
         stage: Seconds that the longest stage takes for a vertex, about.
     """
 
@@ -67,6 +72,7 @@ class Ahead:
     products: int
     units: int
     growth: float
+    spread: float
     stage: float
 
     @classmethod
@@ -84,12 +90,14 @@ class Ahead:
         ]
         units = [size if cut else 0 for size, cut in zip(sizes, cuts, strict=True)]
         before, after = sum(units[:place]), sum(units[place:])
+        ratio = 1 + after / max(before, 1)
         return cls(
             nodes=len(order) - place,
             widest=max(sizes[place:]),
             products=sum(linear.entries() for linear in maps),
             units=after,
-            growth=1 + after / (2 * max(before, 1)),
+            growth=(1 + ratio) / 2,
+            spread=(1 + ratio + ratio**2) / 3,
             stage=_longest(nodes, order[place:]),
         )
 
@@ -174,7 +182,7 @@ def _early(state: State, ahead: Ahead, share: float) -> Division | None:
     once = _NODE * ahead.nodes
     if not state.basis.direct:
         other = _with_basis(state, ahead, 1)
-        if other < whole:
+        if _CLEARLY * other < whole:
             whole, direct = other, False
             once += _once(state, ahead)
     if whole < _WORTHWHILE:
@@ -192,7 +200,7 @@ def _division(state: State, parts: float, *, direct: bool) -> Division:
 def _with_values(state: State, ahead: Ahead) -> float:
     """Return about the seconds ahead with values at vertices."""
     each = _PRODUCT * ahead.products + _NUMBER * ahead.units
-    return len(state.mesh.places) * each
+    return len(state.mesh.places) * ahead.spread * each
 
 
 def _with_basis(state: State, ahead: Ahead, parts: float) -> float:
@@ -200,9 +208,11 @@ def _with_basis(state: State, ahead: Ahead, parts: float) -> float:
     functions = state.basis.size * ahead.growth
     # Values and how rounding adds up are products with every function each.
     each = 2 * (_PRODUCT * functions + _NUMBER) * ahead.units
-    return parts * _once(state, ahead) + len(state.mesh.places) * each
+    vertices = len(state.mesh.places) * ahead.spread
+    return parts * _once(state, ahead) + vertices * each
 
 
 def _once(state: State, ahead: Ahead) -> float:
-    """Return about the seconds that linear maps of a basis take."""
-    return _PRODUCT * state.basis.size * ahead.growth * ahead.products
+    """Return about the seconds that coefficients of a basis take."""
+    each = _PRODUCT * ahead.products + _NUMBER / 2 * ahead.units
+    return state.basis.size * ahead.growth * each
