@@ -242,3 +242,19 @@ def test_planes():
     torch.testing.assert_close(
         principal.points(principal.coordinates(points)), points.double()
     )
+
+
+def test_errors_of_deep_networks_are_capped_wherever_they_grow():
+    # Few functions, whose own errors are small: the sums' bounds grow with depth alone.
+    generator = np.random.default_rng(1)
+    layers = [
+        (generator.normal(size=(m, n)) * (2 / n) ** 0.5, generator.normal(size=m) / 10)
+        for n, m in pairwise((2, *[64] * 14, 1))
+    ]
+    side = 1e-3
+    square = [[-side, -side], [side, -side], [side, side], [-side, side]]
+    partition = rl.slice_partition(rl.from_layers(layers), AXES, square)
+    assert partition.count == 8
+    assert not partition.certificate.proved_signs
+    assert partition.certificate.largest_error < 1e-10
+    assert verified(partition, most=None).verdict == "yes"
