@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import relulens as rl
 from relulens.graph.network import Network
 from relulens.graph.polyhedral import Polyhedral
-from relulens.regions import slice_result
+from relulens.regions import slice_result, slice_walk
 from relulens.regions.array_blocks import ArrayBlocks
 from relulens.regions.slice_division import Division
 from relulens.regions.slice_seams import joined
@@ -145,3 +145,29 @@ def test_blocks_hold_several_arrays_unless_each_is_on_its_own():
     one, two = (apart.kept(np.ones(5)) for _ in range(2))
     assert one.base is not two.base
     assert one.base.nbytes == one.nbytes
+
+
+def test_a_divided_state_is_forgotten_when_its_parts_are_taken(monkeypatch):
+    states, left = [], []
+    finish = slice_walk.finished
+
+    def watched(walk, state, *place):
+        if state.mesh.cells <= 300:
+            return None
+        states.append(state)
+        return Division(per=200, direct=True)
+
+    def finished(state, storage):
+        left.append(sum(len(s.mesh.places) > 0 for s in states))
+        return finish(state, storage)
+
+    monkeypatch.setattr(Walk, "_division", watched)
+    monkeypatch.setattr(slice_walk, "finished", finished)
+    network, square = dense((2, 300, 300, 300, 1), 0.15)
+    found = rl.slice_partition(network, AXES, square)
+    assert found.certificate.euler == 1
+    assert len(states) > 2
+    # Those that the part at hand was taken from, and none that are done.
+    assert max(left) <= 3
+    assert left[-1] == 0
+    assert all(len(state.values) == 0 for state in states)

@@ -126,7 +126,7 @@ def test_an_edge_faces_one_other_at_most(one, two, pairs, apart):
     assert (found, other) == (pairs, apart)
 
 
-def few_cells(walk, state, place):
+def few_cells(walk, state, *place):
     """Divide into parts of four cells."""
     return Division(per=4, direct=True) if state.mesh.cells > 8 else None
 

@@ -33,17 +33,40 @@ class Seams:
         mesh.makers[apart, 2] = first + np.arange(marked)
 
 
-def part_of(state: State, start: int, stop: int, *, direct: bool) -> State:
-    """Return the state on some cells in a row.
+class Divided:
+    """A state whose cells are cut part by part, forgotten when all parts are taken.
+
+    Several threads may take parts at once.
 
     Args:
-        state: The state, its seams marked; several threads may take parts of it.
-        start: The first cell.
-        stop: The first one that is not in the part.
-        direct: Whether the part has values at vertices instead of a basis.
+        state: The state, its seams marked.
+        per: Cells of a part.
+        direct: Whether parts have values at vertices instead of a basis.
     """
+
+    def __init__(self, state: State, per: int, *, direct: bool) -> None:
+        self.starts = range(0, state.mesh.cells, per)
+        self._state, self._direct = state, direct
+        self._left = len(self.starts)
+        self._lock = Lock()
+
+    def part(self, start: int) -> State:
+        """Return the state on the cells from ``start`` on, which is done once each."""
+        stop = start + self.starts.step
+        part = _part_of(self._state, start, stop, direct=self._direct)
+        with self._lock:
+            self._left -= 1
+            if not self._left:
+                # Who still holds the state holds nothing large.
+                self._state.forget()
+        return part
+
+
+def _part_of(state: State, start: int, stop: int, *, direct: bool) -> State:
+    """Return the state on some cells in a row; ``stop`` may be past the last."""
     whole = state.mesh
     at = whole.offsets[start : stop + 1]
+    stop = start + len(at) - 1
     vertices, corners = np.unique(whole.corners[at[0] : at[-1]], return_inverse=True)
     edges, borders = np.unique(whole.borders[at[0] : at[-1]], return_inverse=True)
     ends = np.searchsorted(vertices, whole.edges[edges])

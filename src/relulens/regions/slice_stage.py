@@ -126,6 +126,24 @@ class State:
         self.basis.values = self.basis.values[rows]
         return rows
 
+    def forget(self) -> None:
+        """Forget what is large; nothing can be asked of it any more."""
+        none = np.zeros(0, np.int64)
+        self.values.clear()
+        self.basis.values = np.zeros((0, self.basis.size))
+        self.mesh = Mesh(
+            places=np.zeros((0, 2)),
+            errors=np.zeros(0),
+            edges=none.reshape(0, 2),
+            makers=np.zeros((0, 3), np.int32),
+            blurs=np.zeros(0),
+            offsets=none,
+            corners=none,
+            borders=none,
+            sides=none.reshape(0, 2),
+            origin=self.mesh.origin,
+        )
+
     def shed(self, read: Combined, kept: Integers) -> None:
         """Forget functions that only other entries of a value need.
 

@@ -19,7 +19,7 @@ from relulens.regions.slice_division import WHOLE, Ahead, Division, division
 from relulens.regions.slice_exact import EndedError, Spent
 from relulens.regions.slice_finished import Finished, Storage, finished
 from relulens.regions.slice_maximum import maximum_stage
-from relulens.regions.slice_parts import Seams, part_of
+from relulens.regions.slice_parts import Divided, Seams
 from relulens.regions.slice_stage import State, two_slope_stage
 from relulens.regions.slice_workers import Outcome, by_threads, in_turn
 
@@ -174,15 +174,12 @@ class Walk:
         self, state: State, how: Division, at: int, share: float
     ) -> Iterator[Callable[[], Outcome[_Reached | None]]]:
         """Give what is left to do on a state's parts."""
-        cells, per = state.mesh.cells, how.per
-        self.seams.mark(state.mesh, per)
-        part = partial(part_of, state, direct=how.direct)
-        own = share * min(per / cells, 1.0)
+        self.seams.mark(state.mesh, how.per)
+        own = share * min(how.per / state.mesh.cells, 1.0)
+        parts = Divided(state, how.per, direct=how.direct)
         return (
-            partial(
-                self._walked, partial(part, start, min(start + per, cells)), at, own
-            )
-            for start in range(0, cells, per)
+            partial(self._walked, partial(parts.part, start), at, own)
+            for start in parts.starts
         )
 
     def _enough(self) -> bool:
