@@ -218,10 +218,11 @@ class Basis:
             else 0.0
         )
         rounding, steep = reach[0] + own, reach[1]
-        if spread > _LOOSE:
+        trusted = self.trust * reach[2]
+        # Where the sum's own error is past trust already, cells would not help.
+        if spread > _LOOSE and bool(((own <= trusted) & (trusted > 0)).any()):
             bound, steep = self._reach_of_cells(scale, mesh)
             rounding = bound + own
-        trusted = self.trust * reach[2]
         if bool(((rounding > trusted) & (trusted > 0)).any()):
             self.proved = False
             rounding = torch.minimum(rounding, trusted)
