@@ -12,7 +12,7 @@ from relulens.regions.whole_tables import WholeTables
 _PRODUCT = 3e-7
 """Seconds that a product is taken to last before many were made."""
 
-_MANY = 10_000
+_MANY = 100_000
 
 
 class TooLongError(Exception):

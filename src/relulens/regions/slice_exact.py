@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from math import gcd
 from threading import Lock
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
+from torch import Tensor
 
 from relulens.graph.polyhedral import Polyhedral
 from relulens.regions.exact import whole_numbers
 from relulens.regions.exact_entries import ExactEntries, ExactPoint, TooLongError
-from relulens.regions.plane import Plane
 from relulens.regions.slice_mesh import ABOVE, Origin
 from relulens.regions.whole_tables import WholeTables
 
@@ -20,6 +21,9 @@ _POINTS = 64
 
 _NUMBERS = 2_000_000
 """Entries of these at most."""
+
+_PART = 0.1
+"""Part of the time left that is a small one."""
 
 _KEPT = 200_000
 """Entries asked for that are kept."""
@@ -31,6 +35,18 @@ class EndedError(Exception):
 
 def _never() -> bool:
     return False
+
+
+class Spanned(Protocol):
+    """A plane, or what is given like one."""
+
+    @property
+    def origin(self) -> Tensor:
+        """A point of input space."""
+
+    @property
+    def directions(self) -> Tensor:
+        """Two directions [2, *input]."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -78,7 +94,7 @@ class ExactSigns:
     """
 
     region: Polyhedral
-    plane: Plane
+    plane: Spanned
     corners: np.ndarray
     spent: "Spent"
     above: "tuple[ExactSigns, Origin] | None" = None
@@ -87,6 +103,16 @@ class ExactSigns:
     _points: dict[int, ExactPoint] = field(default_factory=dict)
     _asked: dict[tuple[int, int, int, int], int] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
+
+    def on(self, corners: np.ndarray) -> "ExactSigns":
+        """Return the same for another domain [k, 2]; only the network is shared."""
+        return ExactSigns(
+            region=self.region,
+            plane=self.plane,
+            corners=corners,
+            spent=self.spent,
+            _entries=self._whole(),
+        )
 
     def forget(self) -> None:
         """Forget places and values, which only further cuts need."""
@@ -137,6 +163,11 @@ class ExactSigns:
             return None
         self.spent.decided += 1
         return (value > 0) - (value < 0)
+
+    def affordable(self, node: int, count: int) -> bool:
+        """Tell whether some entries of a node take a small part of the time left."""
+        entries, left = self._whole(), self.spent.seconds - self.spent.used
+        return count * entries.tables.cost(node) * entries.pace <= _PART * left
 
     def place(self, vertex: int, origin: Origin) -> list[int]:
         """Return a vertex as whole numbers (s w, t w, w).
