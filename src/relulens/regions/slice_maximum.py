@@ -11,58 +11,19 @@ from relulens.errors import SolverError
 from relulens.graph.nodes import Maximum
 from relulens.numerics.kernels import planar, planar_maximum
 from relulens.regions.slice_basis import Combined
+from relulens.regions.slice_contest import Contest, contest_of
 from relulens.regions.slice_cut import Cut, Functions, cut, vertex_signs
 from relulens.regions.slice_mesh import Floats, Integers, Mesh
 from relulens.regions.slice_stage import Stage, State, any_change, extended
 
-_PAIRS = 256
-"""Pairs that few cells are cut by together."""
-
 _NUMBERS = 4_000_000
 """Values of entries at vertices that are at hand at once."""
 
+_EARLY = 4
+"""Parts of the room for values at vertices past which groups are left for later."""
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class _Contest:
-    """Groups with several entries that can win, and all pairs of these.
-
-    Attributes:
-        code: Winner of every group, as if the first one in doubt won everywhere.
-        varied: The groups.
-        entries: Flat positions of their entries, group after group.
-        groups: Where each group starts in ``entries``.
-        first: First entry of every pair, as a place in ``entries``.
-        second: Second one.
-        pairs: Where each group starts among the pairs.
-    """
-
-    code: Integers
-    varied: Integers
-    entries: Integers
-    groups: Integers
-    first: Integers
-    second: Integers
-    pairs: Integers
-
-    def until(self, start: int, cells: int) -> int:
-        """Return where the groups end that cells are cut by together."""
-        last = self.pairs[start] + _PAIRS + cells // 4
-        stop = int(np.searchsorted(self.pairs, last, side="right")) - 1
-        return min(max(stop, start + 1), len(self.varied))
-
-    def part(self, start: int, stop: int) -> "_Contest":
-        """Return some of the groups."""
-        entries, pairs = self.groups[start], self.pairs[start]
-        some = slice(self.pairs[start], self.pairs[stop])
-        return _Contest(
-            code=self.code,
-            varied=self.varied[start:stop],
-            entries=self.entries[entries : self.groups[stop]],
-            groups=self.groups[start : stop + 1] - entries,
-            first=self.first[some] - entries,
-            second=self.second[some] - entries,
-            pairs=self.pairs[start : stop + 1] - pairs,
-        )
+_SMALL = 64
+"""Cells that are not divided."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -84,51 +45,46 @@ class _Settled:
     rows: Integers | None = None
 
 
-def maximum_stage(state: State, index: int, node: Maximum, read: Combined) -> Combined:
+def maximum_stage(
+    state: State, index: int, node: Maximum, read: Combined, *, room: int
+) -> Combined:
     """Cut the cells where the winners of a maximum change and return its value.
 
     In each cell all entries that are not below another one everywhere are compared in
     pairs; pieces that differ by a pair below a third entry only are joined again. Few
     large cells are cut by some groups after another: else all lines that are joined
-    again in the end would cross each other first.
+    again in the end would cross each other first. Where cells become many meanwhile,
+    the other groups are left for a further round, in parts of the cells.
+
+    Args:
+        state: The mesh and basis; both are replaced. If groups are left for a further
+            round, the state says so.
+        index: The node's index.
+        node: The node.
+        read: The value of its argument, which is returned if groups are left.
+        room: Bytes of values at vertices past which some groups are left.
     """
     z, limits = state.basis.at_vertices(read, state.mesh)
-    contest = _contest(state, node, read, z, limits)
-    single = np.setdiff1d(np.arange(len(contest.code)), contest.varied)
-    sizes = np.diff(contest.groups)
-    kind = np.uint8 if sizes.max(initial=0) <= 256 else np.int32
-    done = _Settled(
-        won=np.zeros((state.mesh.cells, 0), kind), parents=np.arange(state.mesh.cells)
-    )
-    stop = contest.until(0, state.mesh.cells)
-    at_once = stop == len(sizes)
+    contest = contest_of(state, node, read, z, limits)
+    first = state.rest is None
+    left = contest if state.rest is None else contest.among(state.rest)
+    before = _won_before(state, index)
+    done = _Settled(won=before, parents=np.arange(state.mesh.cells))
+    at_once = first and left.until(0, state.mesh.cells) == len(left.varied)
     if at_once:
         functions = _pairs(state, node, read, contest)
         settled = (z, functions.unit, functions.other) if read.settled else None
+        single = np.setdiff1d(np.arange(len(contest.code)), contest.varied)
         state.shed(read, contest.code[single])
         _settle(state, index, (read, contest, functions), settled, done)
-    start = stop if at_once else 0
-    while start < len(sizes):
-        stop = contest.until(start, state.mesh.cells)
-        part = contest.part(start, stop)
-        functions = _pairs(state, node, read, part)
-        settled = None
-        if read.settled:
-            table = state.basis.at_vertices(_entries(read, part.entries), state.mesh)
-            settled = (table[0], part.first, part.second)
-        _settle(state, index, (read, part, functions), settled, done)
-        start = stop
-    state.stages.append(
-        Stage(
-            node=index,
-            code=contest.code.astype(np.int32),
-            varied=contest.varied,
-            winners=done.won,
-            entries=contest.entries.astype(np.int32),
-            groups=contest.groups[:-1],
-            parents=done.parents if done.cuts else None,
-        )
-    )
+        state.rest = None
+    else:
+        most = room // (8 * _EARLY * (state.basis.size + len(contest.varied)))
+        left = _settle_in_turn(state, index, node, (read, left), done, most)
+    alone = first and state.rest is None
+    state.stages.append(_stage(index, left, done, before.shape[1], alone=alone))
+    if state.rest is not None:
+        return read
     if state.basis.direct:
         return _direct_value(node, read)
     if at_once:
@@ -138,10 +94,88 @@ def maximum_stage(state: State, index: int, node: Maximum, read: Combined) -> Co
     return value
 
 
+def _settle_in_turn(
+    state: State,
+    index: int,
+    node: Maximum,
+    asked: tuple[Combined, Contest],
+    done: _Settled,
+    most: int,
+) -> Contest:
+    """Cut the cells by some groups after another, and return these.
+
+    Args:
+        state: The state; what is left for a further round is noted there.
+        index: The node's index.
+        node: The node.
+        asked: The value of its argument, and the groups.
+        done: What is settled.
+        most: Vertices past which the other groups are left, where there is a basis.
+    """
+    read, left = asked
+    start, count = 0, len(left.varied)
+    while start < count:
+        stop = left.until(start, state.mesh.cells)
+        part = left.part(start, stop)
+        functions = _pairs(state, node, read, part)
+        settled = None
+        if read.settled:
+            table = state.basis.at_vertices(_entries(read, part.entries), state.mesh)
+            settled = (table[0], part.first, part.second)
+        _settle(state, index, (read, part, functions), settled, done)
+        start = stop
+        many = len(state.mesh.places) > most and state.mesh.cells > _SMALL
+        if many and not state.basis.direct:
+            break
+    state.rest = None
+    if start < count:
+        state.rest = np.zeros(len(left.code), bool)
+        state.rest[left.varied[start:]] = True
+    return left.part(0, start)
+
+
+def _won_before(state: State, index: int) -> NDArray[np.integer]:
+    """Return the winners that earlier rounds found on the cells [C, groups]."""
+    found: list[NDArray[np.integer]] = [np.zeros((state.mesh.cells, 0), np.uint8)]
+    cells: NDArray[np.integer] = np.arange(state.mesh.cells)
+    for stage in reversed(state.stages):
+        if stage.node == index and stage.winners is not None:
+            found.insert(1, stage.winners[cells])
+        elif stage.node >= 0:
+            break
+        if stage.parents is not None:
+            cells = stage.parents[cells]
+    return np.concatenate(found, axis=1)
+
+
+def _stage(
+    index: int, contest: Contest, done: _Settled, before: int, *, alone: bool
+) -> Stage:
+    """Return the codes of a round.
+
+    Args:
+        index: The node.
+        contest: The groups of the round.
+        done: Their winners, behind those of earlier rounds.
+        before: How many groups these have.
+        alone: Whether there is no other round.
+    """
+    return Stage(
+        node=index,
+        code=contest.code.astype(np.int32),
+        varied=contest.varied,
+        winners=done.won[:, before:],
+        entries=contest.entries.astype(np.int32),
+        groups=contest.groups[:-1],
+        parents=done.parents if done.cuts else None,
+        decided=None if alone else contest.varied,
+    )
+
+
 def _settle(
     state: State,
     index: int,
-    asked: tuple[Combined, _Contest, Functions],
+    asked: tuple[Combined, Contest, Functions],
     settled: tuple[Floats, Integers, Integers] | None,
     done: _Settled,
 ) -> None:
@@ -159,7 +193,9 @@ def _settle(
         done.made = cut(mesh, functions, signs, index, state.exact, active)
         parents, bits = done.made.parents, done.made.codes
         state.grow(done.made, read)
-    more = np.zeros((len(parents), len(contest.varied)), done.won.dtype)
+    most = int(np.diff(contest.groups).max(initial=0))
+    kind = np.uint8 if most <= 256 else np.int32
+    more = np.zeros((len(parents), len(contest.varied)), kind)
     planar_maximum.winners(parents, bits, alive, contest.groups, contest.pairs, more)
     done.won = np.concatenate([done.won[parents], more], axis=1)
     done.parents = done.parents[parents]
@@ -189,56 +225,7 @@ def _direct_value(node: Maximum, read: Combined) -> Combined:
     return Combined(node.groups.largest(read.parts)[0], error, size, read.settled)
 
 
-def _contest(
-    state: State, node: Maximum, read: Combined, z: np.ndarray, limits: np.ndarray
-) -> _Contest:
-    """Return the groups that several entries can win."""
-    slack = float(state.mesh.errors.max())
-    margin = limits[0] + slack * limits[1]
-    ranges = planar.column_ranges(z)
-    low, high = ranges[0] - margin, ranges[1] + margin
-    table, real = (part.numpy() for part in node.groups.ragged.padded())
-    floor = np.where(real, low[table], -np.inf).max(1)
-    able = real & (high[table] >= floor[:, None])
-    _drop_copies(read, table, able)
-    counts = able.sum(1)
-    code = table[np.arange(len(table)), able.argmax(1)]
-    varied = np.flatnonzero(counts > 1)
-    sizes = counts[varied]
-    groups = np.concatenate([[0], np.cumsum(sizes)])
-    pairs = np.concatenate([[0], np.cumsum(sizes * (sizes - 1) // 2)])
-    first: list[Integers] = []
-    second: list[Integers] = []
-    for start, size in zip(groups[:-1], sizes, strict=True):
-        a, b = np.triu_indices(int(size), 1)
-        first.append(start + a)
-        second.append(start + b)
-    none = np.zeros(0, np.int64)
-    return _Contest(
-        code=code,
-        varied=varied,
-        entries=table[varied][able[varied]],
-        groups=groups,
-        first=np.concatenate([none, *first]),
-        second=np.concatenate([none, *second]),
-        pairs=pairs,
-    )
-
-
-def _drop_copies(read: Combined, table: np.ndarray, able: np.ndarray) -> None:
-    """Take out entries with the same coefficients as an earlier one of their group."""
-    parts = read.parts.flatten(1).numpy()
-    several = np.flatnonzero(able.sum(1) > 1)
-    for b in range(1, table.shape[1]):
-        for a in range(b):
-            rows = several[able[several, a] & able[several, b]]
-            if not len(rows):
-                continue
-            same = (parts[:, table[rows, a]] == parts[:, table[rows, b]]).all(0)
-            able[rows[same], b] = False
-
-
-def _pairs(state: State, node: Maximum, read: Combined, contest: _Contest) -> Functions:
+def _pairs(state: State, node: Maximum, read: Combined, contest: Contest) -> Functions:
     """Return the differences of all pairs."""
     one, two = contest.entries[contest.first], contest.entries[contest.second]
     parts, error, size = (
@@ -287,7 +274,7 @@ def _joined(
     return joined, kept
 
 
-def _features(contest: _Contest, z: Floats, done: _Settled, out: Floats) -> None:
+def _features(contest: Contest, z: Floats, done: _Settled, out: Floats) -> None:
     """Write the largest entry of every group that varies, at the vertices.
 
     Args:
@@ -307,7 +294,7 @@ def _features(contest: _Contest, z: Floats, done: _Settled, out: Floats) -> None
 
 
 def _features_again(
-    state: State, read: Combined, contest: _Contest, out: Floats
+    state: State, read: Combined, contest: Contest, out: Floats
 ) -> tuple[Floats, Floats]:
     """Write the same where cells were cut several times, and return their limits."""
     limits = np.zeros((2, len(contest.varied)))
@@ -321,7 +308,7 @@ def _features_again(
     return limits[0], limits[1]
 
 
-def _chunks(contest: _Contest, vertices: int) -> Iterator[tuple[int, int]]:
+def _chunks(contest: Contest, vertices: int) -> Iterator[tuple[int, int]]:
     """Give ranges of groups whose entries at all vertices fit."""
     groups, per = contest.groups, max(_NUMBERS // max(vertices, 1), 1)
     start = 0
@@ -336,7 +323,7 @@ def _value(
     state: State,
     node: Maximum,
     read: Combined,
-    contest: _Contest,
+    contest: Contest,
     at_once: tuple[Floats, Floats, _Settled] | None,
 ) -> Combined:
     """Return the maximum; groups that vary become basis functions.

@@ -226,7 +226,7 @@ class Walk:
                 value = two_slope_stage(state, index, node, read, last=last, room=room)
             case Maximum():
                 read = self._taken(state, node.source, index)
-                value = maximum_stage(state, index, node, read)
+                value = maximum_stage(state, index, node, read, room=self._room())
         if cuts and state.rest is None:
             reached.counts[index] = state.mesh.cells
         if value is not None:
