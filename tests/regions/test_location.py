@@ -90,7 +90,7 @@ def test_unfinished_parts_hold_nothing(monkeypatch):
     monkeypatch.setattr(
         Walk,
         "_division",
-        lambda _, state, __: (
+        lambda _, state, *__: (
             Division(per=8, direct=True) if state.mesh.cells > 16 else None
         ),
     )
