@@ -83,7 +83,7 @@ def sweep() -> list[dict[str, float]]:
         for n, m in pairwise(widths)
     ]
     rows = []
-    for half in (0.02, 0.07, 0.25, 2.5):
+    for half in (0.024, 0.081, 0.267, 4.3):
         run = ours(layers, np.array([-half, -half]), np.array([half, half]))
         if not rows:
             run()
