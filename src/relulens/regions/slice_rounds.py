@@ -110,7 +110,7 @@ def _units(
     return min(64 * max(int(np.searchsorted(size, room, side="right")), 1), n)
 
 
-def _pieces(chords: NDArray[np.generic]) -> NDArray[np.float64]:
+def _pieces(chords: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return into about how many pieces chords divide a cell."""
     return 1.0 + chords + _CROSSING / 2 * chords * (chords - 1.0)
 
