@@ -16,7 +16,7 @@ from relulens.graph.maps import Reshape
 from relulens.graph.nodes import Affine, Input, TwoSlope
 from relulens.graph.polyhedral import polyhedral
 from relulens.importers.builder import with_batch
-from relulens.regions import slice_maximum, whole_maps
+from relulens.regions import slice_contest, whole_maps
 from relulens.regions.slice_exact import ExactSigns, Spent
 from relulens.regions.slice_mesh import OUTSIDE, Origin
 
@@ -278,7 +278,7 @@ def test_vertices_keep_their_places_when_they_are_numbered_anew(monkeypatch):
 
     monkeypatch.setattr(ExactSigns, "renumbered", counted)
     monkeypatch.setattr(ExactSigns, "sign", checked)
-    monkeypatch.setattr(slice_maximum, "_PAIRS", 4)
+    monkeypatch.setattr(slice_contest, "_PAIRS", 4)
     again = rl.slice_partition(network, AXES, SQUARE)
     assert (again.count, again.certificate.euler) == (whole.count, 1)
     assert again.certificate.undecided_signs == 0
