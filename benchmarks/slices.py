@@ -20,7 +20,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import scipy.linalg
 import torch
 from threadpoolctl import threadpool_limits
 

@@ -8,12 +8,20 @@ from numpy.typing import NDArray
 
 from relulens.errors import SolverError
 from relulens.numerics.kernels import planar, planar_split
+from relulens.regions.exact_entries import TooLongError
 from relulens.regions.slice_exact import ExactSigns
 from relulens.regions.slice_mesh import Floats, Integers, Mesh, Origin, Words
-from relulens.regions.slice_ties import EdgeValues, crossing_signs, order_along
+from relulens.regions.slice_places import mend_places
+from relulens.regions.slice_ties import (
+    EdgeValues,
+    crossing_signs,
+    order_along,
+    shares_along,
+)
 
 _ROUND = 2.0**-52
 _ONE = np.uint64(1)
+_TINY = 1e-300
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -128,6 +136,9 @@ def cut(
     mask = mask if active is None else active
     cuts = _Cuts.along(mesh, functions, signs, exact, mask)
     places, errors, origin = cuts.vertices(mesh, functions)
+    shares = cuts.place[cuts.heads]
+    mend_places(places, errors, shares, origin, exact)
+    cuts.place[cuts.heads] = shares
     made = planar_split.split_begun(
         places, errors, mesh.offsets, mesh.corners, mesh.borders, mesh.edges,
         mesh.makers, mesh.blurs, cuts.starts, cuts.vertex, cuts.first_edge,
@@ -138,8 +149,8 @@ def cut(
         made = planar_split.split_cells(
             made, mesh.offsets, mesh.corners, mesh.borders, mesh.edges,
             functions.limits[0], cuts.starts, cuts.unit, cuts.vertex, cuts.steep,
-            cuts.first_edge, signs.positive, signs.negative, mask, functions.unit,
-            known,
+            cuts.rest, cuts.first_edge, signs.positive, signs.negative, mask,
+            functions.unit, known,
         )  # fmt: skip
         ended = planar_split.split_ended(made)
         queries, bad = ended[12:]
@@ -155,7 +166,7 @@ def cut(
             f" {mesh.cells} cells contradict each other, after {left} signs were left"
             " to rounding. Give exact decisions more time."
         )
-    return _finished(ended, cuts, functions, origin)
+    return _finished(ended, cuts, functions, origin, exact)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -167,6 +178,7 @@ class _Cuts:
     place: Floats
     slack: Floats
     steep: Floats
+    rest: Floats
     edge: Integers
     vertex: Integers
     first_edge: Integers
@@ -182,7 +194,7 @@ class _Cuts:
         mask: Words,
     ) -> "_Cuts":
         """Find all cuts of edges, and decide what falls together."""
-        starts, unit, place, slack, steep, doubts = planar.edge_cuts(
+        starts, unit, place, slack, steep, rest, doubts = planar.edge_cuts(
             mesh.places,
             mesh.edges,
             mesh.sides,
@@ -197,7 +209,12 @@ class _Cuts:
         head = np.ones(len(unit), bool)
         if len(doubts):
             _order_exactly(
-                mesh, functions, exact, (unit, place, slack, steep, edge), doubts, head
+                mesh,
+                functions,
+                exact,
+                (unit, place, slack, steep, rest, edge),
+                doubts,
+                head,
             )
         vertex = len(mesh.places) + np.cumsum(head) - 1
         distinct = np.bincount(edge[head], minlength=len(mesh.edges))
@@ -208,6 +225,7 @@ class _Cuts:
             place=place,
             slack=slack,
             steep=steep,
+            rest=rest,
             edge=edge,
             vertex=vertex,
             first_edge=first_edge,
@@ -226,7 +244,8 @@ class _Cuts:
         far = np.hypot(along[:, 0], along[:, 1])
         near = mesh.blurs[self.edge[heads]]
         rounding = 2 * _ROUND * np.abs(added).max(1, initial=0.0)
-        errors = near + np.minimum(self.slack[heads], 1.0) * far + rounding
+        ends = np.maximum(mesh.errors[a], mesh.errors[b])
+        errors = near + np.minimum(self.slack[heads] * far, far + ends) + rounding
         unit = self.unit[heads]
         origin = Origin(
             first=a,
@@ -246,12 +265,12 @@ def _order_exactly(
     mesh: Mesh,
     functions: Functions,
     exact: ExactSigns,
-    cuts: tuple[Integers, Floats, Floats, Floats, Integers],
+    cuts: tuple[Integers, Floats, Floats, Floats, Floats, Integers],
     doubts: Integers,
     head: NDArray[np.bool_],
 ) -> None:
     """Sort runs of cuts whose order is in doubt, and join those at one place."""
-    unit, place, slack, steep, edge = cuts
+    unit, place, slack, steep, rest, edge = cuts
     values = _edge_values(functions, mesh.origin, exact)
     for run in np.split(doubts, np.flatnonzero(np.diff(doubts) > 1) + 1):
         # Doubts are about a cut and the next one of the same edge.
@@ -261,9 +280,21 @@ def _order_exactly(
         if sorted_ is None:
             continue
         order, behind = sorted_
-        for array in (unit, place, slack, steep):
+        for array in (unit, place, slack, steep, rest):
             array[entries] = array[entries[order]]
-        place[entries] = np.maximum.accumulate(place[entries])
+        try:
+            share = np.array(shares_along((one, two), unit[entries], values))
+        except TooLongError:
+            share = np.maximum.accumulate(place[entries])
+            slack[entries] += share - place[entries]
+        else:
+            # What is left is the error of the edge's ends.
+            along = mesh.places[two] - mesh.places[one]
+            far = max(np.hypot(along[0], along[1]), _TINY)
+            off = max(mesh.errors[one], mesh.errors[two])
+            slack[entries] = 2 * _ROUND + off / far
+            rest[entries] = off * functions.limits[1, unit[entries]]
+        place[entries] = share
         head[entries[1:]] = behind[1:]
 
 
@@ -274,7 +305,11 @@ def _edge_values(functions: Functions, origin: Origin, exact: ExactSigns) -> Edg
 
 
 def _finished(
-    made: tuple[Any, ...], cuts: _Cuts, functions: Functions, origin: Origin
+    made: tuple[Any, ...],
+    cuts: _Cuts,
+    functions: Functions,
+    origin: Origin,
+    exact: ExactSigns,
 ) -> Cut:
     """Return the result of the last run of the kernel.
 
@@ -283,6 +318,7 @@ def _finished(
         cuts: The vertices on edges.
         functions: What was cut along.
         origin: How the vertices outside of cells were made.
+        exact: Places vertices that floats place badly.
     """
     places, errors, inner, between, edges, makers, blurs = made[:7]
     offsets, corners, borders, parents, codes = made[7:12]
@@ -296,6 +332,7 @@ def _finished(
     )
     old = len(places) - len(inner) - len(cuts.heads)
     whole = origin.extended(inside)
+    mend_places(places, errors, between, whole, exact)
     return Cut(
         mesh=Mesh(
             places=places,

@@ -51,6 +51,14 @@ class EdgeValues:
         unit, other = int(self._unit[function]), int(self._other[function])
         return self._at(vertex, unit, other)
 
+    def weight(self, corner: int) -> int:
+        """Return what values at a corner are multiplied by, but for a common number.
+
+        Raises:
+            TooLongError: There is no time for it.
+        """
+        return self._exact.place(corner, self._origin)[2]
+
     def _at(self, vertex: int, unit: int, other: int) -> int:
         origin = self._origin
         if vertex < self._corners:
@@ -60,6 +68,27 @@ class EdgeValues:
         one, two = (self._at(v, *made) for v in ends)
         u, v = (self._at(v, unit, other) for v in ends)
         return abs(two) * u + abs(one) * v
+
+
+def shares_along(
+    ends: tuple[int, int], run: Integers, values: EdgeValues
+) -> list[float]:
+    """Return how far along an edge functions are zero, from 0 to 1, correctly rounded.
+
+    Args:
+        ends: The edge's corners.
+        run: Functions of opposite signs at these.
+        values: Values at corners.
+
+    Raises:
+        TooLongError: There is no time for it.
+    """
+    first, second = (values.weight(v) for v in ends)
+    shares = []
+    for k in run.tolist():
+        one, two = (abs(values.at(v, k)) for v in ends)
+        shares.append(one * second / (one * second + two * first))
+    return shares
 
 
 def crossing_signs(queries: NDArray[np.int64], values: EdgeValues) -> dict[int, int]:

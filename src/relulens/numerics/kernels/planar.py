@@ -15,6 +15,7 @@ from numba import njit
 _ROUND = 2.0**-52
 _ONE = np.uint64(1)
 _TINY = 1e-290
+_HUGE = 1e300
 
 
 @njit(cache=True, nogil=True)
@@ -93,8 +94,8 @@ def edge_cuts(places, edges, cells, z, positive, negative, limits, blur, active)
 
     Returns:
         Starts [E + 1], functions, parameters from the first vertex, their errors,
-        how steep the function is at least, and entries whose order to the next one
-        is in doubt.
+        how steep the function is at least, its value left there, and entries whose
+        order to the next one is in doubt.
     """
     count = edges.shape[0]
     words = positive.shape[1]
@@ -111,6 +112,7 @@ def edge_cuts(places, edges, cells, z, positive, negative, limits, blur, active)
     place = np.empty(total, np.float64)
     slack = np.empty(total, np.float64)
     steep = np.empty(total, np.float64)
+    rest = np.empty(total, np.float64)
     doubtful = np.zeros(total, np.bool_)
     for e in range(count):
         first = starts[e]
@@ -136,10 +138,16 @@ def edge_cuts(places, edges, cells, z, positive, negative, limits, blur, active)
                 za = z[a, k]
                 zb = z[b, k]
                 gap = abs(za - zb)
-                t = za / (za - zb) if gap > 0.0 else 0.5
-                t = min(max(t, 0.0), 1.0)
-                s = 2.0 * (limits[0, k] + blur[e] * limits[1, k])
-                s = s / gap + 2.0 * _ROUND if gap > 0.0 else 1.0
+                t = 0.5
+                s = _HUGE
+                over = 0.0
+                if gap > 0.0:
+                    free = za / (za - zb)
+                    t = min(max(free, 0.0), 1.0)
+                    # Signs at ends that are badly placed may be other than values.
+                    s = 2.0 * (limits[0, k] + blur[e] * limits[1, k]) / gap
+                    over = abs(free - t)
+                    s += over + 2.0 * _ROUND
                 widest = max(widest, s)
                 i = end
                 while i > first and place[i - 1] > t:
@@ -147,15 +155,18 @@ def edge_cuts(places, edges, cells, z, positive, negative, limits, blur, active)
                     place[i] = place[i - 1]
                     slack[i] = slack[i - 1]
                     steep[i] = steep[i - 1]
+                    rest[i] = rest[i - 1]
                     i -= 1
                 unit[i] = k
                 place[i] = t
                 slack[i] = s
-                steep[i] = gap / far if far > 0.0 else 0.0
+                sure = max(gap - 2.0 * limits[0, k], 0.0)
+                steep[i] = sure / far if far > 0.0 else 0.0
+                rest[i] = over * gap
                 end += 1
         for i in range(first, end - 1):
             doubtful[i] = place[i + 1] - place[i] <= slack[i] + widest
-    return starts, unit, place, slack, steep, np.flatnonzero(doubtful)
+    return starts, unit, place, slack, steep, rest, np.flatnonzero(doubtful)
 
 
 @njit(cache=True, nogil=True)

@@ -8,6 +8,7 @@ from numba import njit
 
 _ROUND = 2.0**-52
 _ONE = np.uint64(1)
+_HUGE = 1e300
 
 (
     CELL, TODO, LEFT, VERTEX, LINE, PIECE, CORNER, QUERY, BAD,
@@ -149,11 +150,12 @@ def halve(
             dy = places[found[3, k], 1] - cy
             den = (bx - ax) * dy - (by - ay) * dx
             t = 0.5
-            slack = 1.0
+            slack = _HUGE
             if den != 0.0:
-                t = min(max(((cx - ax) * dy - (cy - ay) * dx) / den, 0.0), 1.0)
+                free = ((cx - ax) * dy - (cy - ay) * dx) / den
+                t = min(max(free, 0.0), 1.0)
                 slack = 2.0 * (blurred[0, unit] + blurred[0, k]) * (abs(dx) + abs(dy))
-                slack = min(slack / abs(den) + 4.0 * _ROUND, 1.0)
+                slack = slack / abs(den) + abs(free - t) + 4.0 * _ROUND
             at = mx
             together = 0
             while at > 0:
@@ -238,7 +240,9 @@ def halve(
         places[v, 1] = ay + t * (by - ay)
         far = abs(bx - ax) + abs(by - ay)
         size_of = abs(ax) + abs(bx) + abs(ay) + abs(by)
-        errors[v] = along[1, i] * far + blurred[0, unit] + 2.0 * _ROUND * size_of
+        ends = max(errors[va], errors[vb])
+        errors[v] = min(along[1, i] * far, far + ends)
+        errors[v] += blurred[0, unit] + 2.0 * _ROUND * size_of
         inner[v - base, 0] = va
         inner[v - base, 1] = vb
         inner[v - base, 2] = k

@@ -99,14 +99,14 @@ def uncut_boundary(
 @njit(cache=True, nogil=True, inline="always")
 def cut_boundary(
     c, offsets, corners, borders, edges, starts, cut_unit, cut_vertex, cut_steep,
-    sub_first, positive, negative, around, found, blurred, seen,
+    cut_rest, sub_first, positive, negative, around, found, blurred, seen,
 ):  # fmt: skip
     """Write the boundary of a cell with the vertices on its edges, and its chords.
 
     Vertices, and edges from each to the next, go to ``around``. The rows of ``found``
     get the ends of every function's chord as places on the boundary, their vertices,
     the sign of the function behind the first, and the functions that have chords; the
-    second row of ``blurred`` how steep they are.
+    further rows of ``blurred`` how steep they are and what is left at the ends.
 
     Returns:
         Vertices of the boundary, chords, and whether signs contradict each other.
@@ -137,6 +137,7 @@ def cut_boundary(
                         elif negative[other, w] & bit:
                             found[4, k] = -1
                         blurred[1, k] = 0.0
+                        blurred[2, k] = 0.0
                         found[5, chords] = k
                         chords += 1
                     elif found[1, k] < 0:
@@ -173,12 +174,14 @@ def cut_boundary(
                     found[2, k] = here
                     found[4, k] = 1 if positive[other, w] & bit else -1
                     blurred[1, k] = cut_steep[x]
+                    blurred[2, k] = cut_rest[x]
                     found[5, chords] = k
                     chords += 1
                 elif found[1, k] < 0:
                     found[1, k] = size - 1
                     found[3, k] = here
                     blurred[1, k] = max(blurred[1, k], cut_steep[x])
+                    blurred[2, k] = max(blurred[2, k], cut_rest[x])
                 else:
                     wrong = True
     for i in range(chords):
@@ -188,12 +191,12 @@ def cut_boundary(
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def distinct_chords(places, errors, rounding, found, blurred, chord, chords):
+def distinct_chords(places, errors, old, rounding, found, blurred, chord, chords):
     """Write the chords of a cell, those with the same ends once; return how many.
 
     Rows of ``chord`` are function, places of both ends and sign between. The first row
     of ``blurred`` gets the errors of their lines, the last of ``found`` the function
-    whose chord a function shares.
+    whose chord a function shares. Vertices from ``old`` on lie on cut edges.
     """
     kept = 0
     for i in range(chords):
@@ -212,11 +215,15 @@ def distinct_chords(places, errors, rounding, found, blurred, chord, chords):
         chord[kept, 2] = found[1, k]
         chord[kept, 3] = found[4, k]
         kept += 1
+        # An end is as far from the line as its value tells, or as it is badly placed.
+        blur = 0.0
+        for row in (2, 3):
+            v = found[row, k]
+            off = 1.5 * errors[v]
+            if v >= old and blurred[1, k] > 0.0:
+                off = min(off, (rounding[k] + blurred[2, k]) / blurred[1, k])
+            blur = max(blur, off)
         a = found[2, k]
-        if blurred[1, k] > 0.0:
-            blur = rounding[k] / blurred[1, k]
-        else:
-            blur = max(errors[a], errors[found[3, k]])
         blurred[0, k] = blur + 4.0 * _ROUND * (abs(places[a, 0]) + abs(places[a, 1]))
     return kept
 

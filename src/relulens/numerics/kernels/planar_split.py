@@ -110,7 +110,7 @@ def split_begun(
 @njit(cache=True, nogil=True)
 def split_cells(
     made, offsets, corners, borders, edges, rounding, starts, cut_unit, cut_vertex,
-    cut_steep, sub_first, positive, negative, active, units, known,
+    cut_steep, cut_rest, sub_first, positive, negative, active, units, known,
 ):  # fmt: skip
     """Split cells by the functions that change sign on them.
 
@@ -125,6 +125,7 @@ def split_cells(
         cut_unit: Functions, sorted along each edge.
         cut_vertex: Their vertices; equal for functions that cut at one place.
         cut_steep: How steep the functions are there at least.
+        cut_rest: Their values that are left there.
         sub_first: First new edge of every old one [E + 1].
         positive: Signs at the old vertices as bitsets.
         negative: Likewise.
@@ -149,7 +150,7 @@ def split_cells(
     tally[QUERY] = 0
     tally[LEFT] = 0
     found = np.full((7, n), -1, np.int64)
-    blurred = np.zeros((2, n))
+    blurred = np.zeros((3, n))
     seen = np.zeros((4, words), np.uint64)
     across = np.empty((5, n + 1), np.int64)
     along = np.empty((2, n + 1))
@@ -162,7 +163,7 @@ def split_cells(
             tally, places, errors, inner, mixed, new_edges, new_makers, new_blurs,
             new_offsets, new_around, parents, codes, queries, todo,
             offsets, corners, borders, edges, rounding, starts, cut_unit, cut_vertex,
-            cut_steep, sub_first, positive, negative, active, units, known,
+            cut_steep, cut_rest, sub_first, positive, negative, active, units, known,
             around, found, blurred, chord, seen, across, along, bits, heads,
         )  # fmt: skip
         if tally[CELL] == tally[TODO]:
@@ -245,7 +246,7 @@ def _run(
     tally, places, errors, inner, mixed, new_edges, new_makers, new_blurs,
     new_offsets, new_around, parents, codes, queries, todo,
     offsets, corners, borders, edges, rounding, starts, cut_unit, cut_vertex,
-    cut_steep, sub_first, positive, negative, active, units, known,
+    cut_steep, cut_rest, sub_first, positive, negative, active, units, known,
     around, found, blurred, chord, seen, across, along, bits, heads,
 ):  # fmt: skip
     """Split cells until the next one needs more room than there is."""
@@ -263,13 +264,14 @@ def _run(
         if anything:
             size, chords, wrong = cut_boundary(
                 c, offsets, corners, borders, edges, starts, cut_unit, cut_vertex,
-                cut_steep, sub_first, positive, negative, around, found, blurred,
-                seen,
+                cut_steep, cut_rest, sub_first, positive, negative, around, found,
+                blurred, seen,
             )  # fmt: skip
             if not wrong:
                 m = distinct_chords(
-                    places, errors, rounding, found, blurred, chord, chords
-                )
+                    places, errors, positive.shape[0], rounding, found, blurred, chord,
+                    chords,
+                )  # fmt: skip
                 x = crossing_pairs(chord, m)
         else:
             size = tally[LONGEST]
