@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from relulens.cli.main import run
+from relulens.cli.slice import INSIDE
 
 ASKED = ["slice", "model.onnx", "--data", "data.npz", "-q"]
 
@@ -67,7 +68,8 @@ def test_the_table_has_a_row_a_cell(folder):
     x = np.load("data.npz")["x"][:3]
     one, two = x[1] - x[0], x[2] - x[0]
     square = (one @ one) * (two @ two) - (one @ two) ** 2
-    assert table["area"].sum() == pytest.approx(8 * np.sqrt(square), rel=1e-12)
+    whole = 8 * np.sqrt(square) * INSIDE**2
+    assert table["area"].sum() == pytest.approx(whole, rel=1e-12)
     assert set(table["prediction"]) <= {0, 1, 2}
 
 

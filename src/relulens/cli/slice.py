@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 PICTURES = (".svg", ".png", ".pdf", ".html")
 Colour = Literal["class", "slope", "depth", "none"]
 
+INSIDE = 1 - 2.0**-20
+"""Part of the triangle that is cut: along the lines through inputs, units of their
+common background are 0 but for rounding, which would take long to decide."""
+
 
 @click.command("slice")
 @click.argument("model", metavar="MODEL")
@@ -121,7 +125,12 @@ def slice_(
     plane, corners, names = _plane(data, points, principal=principal)
     announce(mode, "cutting")
     found = slice_partition(
-        network, plane, zoom * corners, budget=seconds, cells=cells, threads=threads
+        network,
+        plane,
+        zoom * INSIDE * corners,
+        budget=seconds,
+        cells=cells,
+        threads=threads,
     )
     values = cell_values(found)
     marks = [
