@@ -78,7 +78,10 @@ def test_threads_and_limits(folder, capsys):
     one = json.loads(capsys.readouterr().out)
     several = ["--threads", "2", "--seconds", "60", "--cells", "1000"]
     assert run([*ASKED, "--json", "--zoom", "4", *several]) == 0
-    assert json.loads(capsys.readouterr().out) == one
+    other = json.loads(capsys.readouterr().out)
+    # Limits are kept by another way to cut, which places vertices at its own rounding.
+    assert other.pop("area") == pytest.approx(one.pop("area"), rel=1e-12)
+    assert other == one
     assert run([*ASKED, "--threads", "0"]) == 2
     assert "--threads" in capsys.readouterr().err
 
