@@ -223,9 +223,10 @@ class Basis:
         if spread > _LOOSE and bool(((own <= trusted) & (trusted > 0)).any()):
             bound, steep = self._reach_of_cells(scale, mesh)
             rounding = bound + own
-        if bool(((rounding > trusted) & (trusted > 0)).any()):
+        capped = (rounding > trusted) & (trusted > 0)
+        if bool(capped.any()):
             self.proved = False
-            rounding = torch.minimum(rounding, trusted)
+            rounding = torch.where(capped, trusted, rounding)
             steep = torch.minimum(steep, _SAFETY * _observed(z, mesh))
         return z.numpy(), torch.stack([rounding, steep]).numpy()
 
